@@ -1,0 +1,1 @@
+"""Value types, conventions, errors, configuration base, seeds. Imports nothing of ours."""

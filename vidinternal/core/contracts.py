@@ -1,0 +1,196 @@
+"""The contracts every method fulfils, whatever the paper.
+
+Tensors follow one legend: frames ``T 3 H W`` float32 RGB in [0, 1]; masks ``T 1 H W`` bool, True = to fill; flow
+``F[t -> t+s]`` ``T 2 H W`` float32 pixels, x then y, with ``I[t+s](p + F(p)) ~ I[t](p)``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vidinternal.core.budget import Budget
+from vidinternal.core.config import StrictModel
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Progress = Callable[[float, str], None]
+"""Called with the share done, 0 to 1, and a short text such as ``"iteration 300, held-out 24.1 dB"``."""
+
+
+def no_progress(_share: float, _text: str) -> None:
+    """The progress callback that tells nobody."""
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What is known of a method without importing its code.
+
+    Attributes:
+        name: Its name in the registry, in YAML, on the command line and in the tests.
+        task: What it does: ``inpaint`` or ``flow``; the stage of that name runs it.
+        summary: One line for ``vidinternal methods``.
+        config: Its typed settings.
+        paper: Key in ``core/papers.bib``, or None for a technique without a single source.
+        trains: Whether it trains a network on the clip.
+        flow_strides: Frame distances whose reference flow it wants, e.g. ``(1, 3, 5)``; the negative ones come along.
+        needs: Settings that must be given before it can run, such as a weights file; kept out of default runs.
+    """
+
+    name: str
+    task: str
+    summary: str
+    config: type[StrictModel]
+    paper: str | None = None
+    trains: bool = False
+    flow_strides: tuple[int, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlowField:
+    """Reference flow of one stride.
+
+    Attributes:
+        flow: ``T 2 H W`` float32 pixels; row t is ``F[t -> t+stride]``, zero where ``t+stride`` is outside the clip.
+        valid: ``T 1 H W`` bool; False where the forward/backward check fails, where the flow was completed instead of
+            observed (under and around the hole), and where ``t+stride`` is outside the clip.
+        stride: The signed frame distance.
+    """
+
+    flow: Tensor
+    valid: Tensor
+    stride: int
+
+
+FlowSet = Mapping[int, FlowField]
+"""Reference flows by signed stride: 1, -1, 3, -3, ..."""
+
+
+@dataclass(frozen=True)
+class InpaintTask:
+    """A window with holes to fill.
+
+    Attributes:
+        frames: ``T 3 H W`` RGB; what is under the mask has been destroyed already and carries no information.
+        masks: ``T 1 H W`` bool, True = to fill.
+        flow: Reference flows of the strides that the method's card asks for.
+    """
+
+    frames: Tensor
+    masks: Tensor
+    flow: FlowSet = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Mask-shaped holes hidden on known places of the same window, to score a fill without ground truth.
+
+    Attributes:
+        masks: ``T 1 H W`` bool, the hidden known pixels; never overlaps the real hole.
+        truth: ``T 3 H W`` the frames as decoded; only read under ``masks``.
+    """
+
+    masks: Tensor
+    truth: Tensor
+
+    def score(self, frames: Tensor) -> float:
+        """PSNR in dB, peak 1, pooled over all hidden pixels of the window."""
+        where = self.masks.expand_as(self.truth)
+        error = (frames.to(self.truth) - self.truth)[where]
+        mse = float(error.double().square().mean())
+
+        return 99.0 if mse <= 1e-10 else -10.0 * math.log10(mse)
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """Everything a method gets beside its task and its settings.
+
+    Attributes:
+        seed: Root of all its randomness, through :func:`vidinternal.core.seeds.generator`.
+        device: Where to compute.
+        budget: Its time; a method that trains stops in time and returns its best so far.
+        progress: Tells how far it is.
+        holdout: Hidden known pixels to score itself by; already part of the task's masks. None where nothing could be
+            hidden. It is the only quality signal a method may stop on.
+        start: Weights to start from, or None for a cold start.
+    """
+
+    seed: int
+    device: torch.device
+    budget: Budget = field(default_factory=Budget)
+    progress: Progress = no_progress
+    holdout: Holdout | None = None
+    start: Mapping[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One look at a running fit.
+
+    Attributes:
+        iteration: Optimiser steps so far.
+        seconds: Seconds so far.
+        terms: Value of each objective term by its name in the paper, unweighted.
+        holdout_psnr: Score on the held-out holes in dB, or None.
+    """
+
+    iteration: int
+    seconds: float
+    terms: Mapping[str, float]
+    holdout_psnr: float | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What every method returns, trained or not.
+
+    Attributes:
+        frames: ``T 3 H W`` RGB, the full output of the method, known region included. The composite is made by the
+            caller: known pixels are always pasted back from the source.
+        stopped: Why it ended: ``iterations``, ``budget``, ``held-out score``, ``done`` (nothing to train).
+        iterations: Optimiser steps, 0 for methods that do not train.
+        seconds: Wall seconds.
+        history: Looks at the running fit, oldest first.
+        weights: Named tensors for a later warm start, or None.
+        signature: Tells which weights fit which network; equal signatures are interchangeable.
+        provenance: ``T 1 H W`` int16, for each hole pixel the frame of the window it was copied from, -1 where it was
+            not copied; None for methods that do not copy.
+        notes: What a person should know, e.g. that a term was off because no weights were given.
+    """
+
+    frames: Tensor
+    stopped: str = "done"
+    iterations: int = 0
+    seconds: float = 0.0
+    history: tuple[HistoryPoint, ...] = ()
+    weights: Mapping[str, Tensor] | None = None
+    signature: str | None = None
+    provenance: Tensor | None = None
+    notes: tuple[str, ...] = ()
+
+
+class InpaintMethod(ABC):
+    """Fills the hole of a window."""
+
+    card: ClassVar[MethodCard] | MethodCard
+
+    @abstractmethod
+    def fill(self, task: InpaintTask, config: Any, context: FitContext) -> FitResult:
+        """Fill ``task.masks``; ``config`` is an instance of ``card.config``."""
+
+
+class FlowMethod(ABC):
+    """Estimates optical flow between pairs of pictures."""
+
+    card: ClassVar[MethodCard] | MethodCard
+
+    @abstractmethod
+    def flow(self, source: Tensor, target: Tensor, config: Any, device: torch.device) -> Tensor:
+        """Return ``N 2 H W`` pixels with ``target(p + F(p)) ~ source(p)`` for ``N 3 H W`` RGB pairs."""

@@ -1,0 +1,1 @@
+"""Deep internal learning, method-free: objectives, held-out holes, stopping, checkpoints, warm starts."""

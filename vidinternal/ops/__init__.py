@@ -1,0 +1,1 @@
+"""Pure tensor functions, each with its law as a test."""

@@ -1,0 +1,1 @@
+"""One clip through one pipeline: specification, check, plan, workspace, run, record."""

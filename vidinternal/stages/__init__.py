@@ -1,0 +1,1 @@
+"""What a pipeline is made of; each stage declares what it reads and writes."""
