@@ -120,6 +120,8 @@ class FitContext:
         holdout: Hidden known pixels to score itself by; already part of the task's masks. None where nothing could be
             hidden. It is the only quality signal a method may stop on.
         start: Weights to start from, or None for a cold start.
+        start_signature: The ``FitResult.signature`` these weights came with, where it is known. Weights whose signature
+            is known and differs from the method's own are left aside, and a note says so.
     """
 
     seed: int
@@ -128,6 +130,7 @@ class FitContext:
     progress: Progress = no_progress
     holdout: Holdout | None = None
     start: Mapping[str, Tensor] | None = None
+    start_signature: str | None = None
 
 
 @dataclass(frozen=True)

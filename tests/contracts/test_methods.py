@@ -1,0 +1,170 @@
+"""Every registered method, by registration alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vidinternal import methods, stages
+from vidinternal.core.budget import Budget
+from vidinternal.core.contracts import FitContext, FitResult, InpaintTask, MethodCard
+from vidinternal.core.errors import PipelineError
+from vidinternal.methods import cards, flow_method, inpaint_method
+from vidinternal.ops.dis import dis_flow
+from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
+from vidinternal.runner.record import citations
+from vidinternal.stages.base import settings_model
+from vidinternal.stages.work_area import destroy
+
+CPU = torch.device("cpu")
+INPAINT = [c for c in cards("inpaint") if not c.needs]
+FLOW = [c for c in cards("flow") if not c.needs]
+ROOT = Path(methods.__file__).parent
+
+
+def named(chosen: list[MethodCard]) -> Any:
+    return pytest.mark.parametrize("card", chosen, ids=[c.name for c in chosen])
+
+
+def moving_texture(frames: int, height: int, width: int) -> torch.Tensor:
+    """A textured picture that slides one pixel a frame."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width + frames), indexing="ij")
+    waves = [torch.sin(0.31 * x + 0.17 * y + k) + torch.sin(0.13 * x * (k + 1) - 0.23 * y) for k in range(3)]
+    picture = torch.stack(waves) / 4 + 0.5
+    return torch.stack([picture[:, :, t : t + width] for t in range(frames)])
+
+
+def task(card: MethodCard, frames: int = 6, height: int = 40, width: int = 56) -> tuple[InpaintTask, torch.Tensor]:
+    truth = moving_texture(frames, height, width)
+    masks = torch.zeros(frames, 1, height, width, dtype=torch.bool)
+    masks[:, :, height // 3 : height // 3 + 8, width // 3 : width // 3 + 10] = True
+    area = destroy(truth, masks)
+    flow = reference_flow(area, masks, card.flow_strides, dis_flow, ReferenceFlowSettings())
+    return InpaintTask(area, masks, flow), truth
+
+
+def quick(card: MethodCard) -> Any:
+    """Default settings, with few iterations where the method trains."""
+    return card.config(**({"iterations": 2} if card.trains else {}))
+
+
+def fill(card: MethodCard, work: InpaintTask, **context: Any) -> FitResult:
+    return inpaint_method(card.name).fill(work, quick(card), FitContext(seed=3, device=CPU, **context))
+
+
+@named(list(cards()))
+def test_the_card_is_complete(card: MethodCard) -> None:
+    assert card.task in {stages.stage_class(n).task for n in stages.names()}
+    assert card.summary
+    assert card.paper is None or card.paper in citations()
+    for name, field in card.config.model_fields.items():
+        assert field.description, f"{card.name}.{name} has no description"
+    stage = next(s for s in map(stages.stage_class, stages.names()) if s.task == card.task)
+    assert settings_model(stage, card).model_fields.keys() >= card.config.model_fields.keys()
+    if not card.needs:
+        card.config()
+
+
+@pytest.mark.parametrize("folder", sorted(p.parent.name for p in ROOT.glob("*/__init__.py")))
+def test_every_folder_has_the_same_files(folder: str) -> None:
+    for name in ("__init__.py", "config.py", "method.py", "README.md"):
+        assert (ROOT / folder / name).is_file(), f"methods/{folder} has no {name}"
+    assert folder in {methods._folders()[c.name] for c in cards()}
+
+
+def test_cards_load_without_torch_or_opencv() -> None:
+    code = "import sys; from vidinternal.methods import cards; cards(); print({'torch','cv2','av'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_an_unknown_method_names_the_nearest() -> None:
+    with pytest.raises(PipelineError, match="did you mean 'telea'"):
+        methods.card("tela", "inpaint")
+    with pytest.raises(PipelineError, match="a method for 'flow'"):
+        methods.card("telea", "flow")
+
+
+@named(INPAINT)
+def test_the_output_has_the_shape_and_range_of_frames(card: MethodCard) -> None:
+    work, _ = task(card)
+    result = fill(card, work)
+    assert result.frames.shape == work.frames.shape
+    assert result.frames.dtype == torch.float32
+    assert result.frames.isfinite().all()
+    assert 0 <= float(result.frames.min()) <= float(result.frames.max()) <= 1
+    assert (result.iterations > 0) == card.trains
+    if result.provenance is not None:
+        assert result.provenance.shape == work.masks.shape
+        assert result.provenance.dtype == torch.int16
+        assert int(result.provenance.max()) < len(work.frames)
+
+
+@named(INPAINT)
+def test_same_seed_same_bytes(card: MethodCard) -> None:
+    work, _ = task(card)
+    assert torch.equal(fill(card, work).frames, fill(card, work).frames)
+
+
+@named(INPAINT)
+def test_inputs_are_left_as_they_were(card: MethodCard) -> None:
+    work, _ = task(card)
+    frames, masks = work.frames.clone(), work.masks.clone()
+    fill(card, work)
+    assert torch.equal(work.frames, frames)
+    assert torch.equal(work.masks, masks)
+
+
+@named(INPAINT)
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 40, 56), (2, 17, 23), (3, 32, 18)])
+def test_short_clips_and_small_frames_work(card: MethodCard, frames: int, height: int, width: int) -> None:
+    work, _ = task(card, frames, height, width)
+    assert fill(card, work).frames.shape == work.frames.shape
+
+
+@named(INPAINT)
+def test_holes_come_and_go(card: MethodCard) -> None:
+    work, _ = task(card)
+    masks = work.masks.clone()
+    masks[::2] = False
+    flow = reference_flow(work.frames, masks, card.flow_strides, dis_flow, ReferenceFlowSettings())
+    assert fill(card, InpaintTask(work.frames, masks, flow)).frames.isfinite().all()
+
+
+@named([c for c in INPAINT if c.trains])
+def test_training_ends_in_time_and_returns_weights(card: MethodCard) -> None:
+    work, _ = task(card)
+    config = card.config()
+    context = FitContext(seed=3, device=CPU, budget=Budget(1.5))
+    result = inpaint_method(card.name).fill(work, config, context)
+    assert result.stopped == "budget"
+    assert result.weights
+    assert result.signature
+    assert result.history
+
+
+@named([c for c in INPAINT if not c.trains])
+def test_what_does_not_train_keeps_known_pixels(card: MethodCard) -> None:
+    work, _ = task(card)
+    known = ~work.masks.expand_as(work.frames)
+    assert torch.allclose(fill(card, work).frames[known], work.frames[known], atol=1e-6)
+
+
+@named(FLOW)
+def test_a_shift_is_found(card: MethodCard) -> None:
+    picture = moving_texture(5, 64, 80)
+    method = flow_method(card.name)
+    flow = method.flow(picture[:1], picture[2:3], card.config(), CPU)
+    assert flow.shape == (1, 2, 64, 80)
+    inner = flow[0, :, 16:-16, 16:-16]
+    assert float((inner[0] + 2).abs().mean()) < 0.3
+    assert float(inner[1].abs().mean()) < 0.3
+
+
+@named(FLOW)
+def test_standing_still_is_no_flow(card: MethodCard) -> None:
+    picture = moving_texture(1, 48, 64)
+    assert float(flow_method(card.name).flow(picture, picture, card.config(), CPU).abs().max()) < 0.05

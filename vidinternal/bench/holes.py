@@ -1,0 +1,82 @@
+"""Holes of the three kinds that people need filled, drawn by rule: captions, a moving figure, a fixed box."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+LINES = ("INTERNAL LEARNING", "needs this clip alone")
+"""What the caption says."""
+
+
+def caption(frames: int, height: int, width: int) -> Tensor:
+    """A caption of two lines near the bottom, the same in every frame.
+
+    Returns:
+        ``T 1 H W`` bool.
+    """
+    picture = np.zeros((height, width), dtype=np.uint8)
+    font, line = cv2.FONT_HERSHEY_SIMPLEX, round(0.12 * height)
+    for row, text in enumerate(LINES):
+        (unit, _), _ = cv2.getTextSize(text, font, 1.0, 1)
+        scale = min(0.7 * line / 22, 0.85 * width / unit)
+        thickness = max(2, round(2.2 * scale * 2))
+        x = round((width - unit * scale) / 2)
+        cv2.putText(picture, text, (x, round(height * 0.80) + row * line), font, scale, 255, thickness, cv2.LINE_8)
+    # the outline that captions have
+    grown = cv2.dilate(picture, np.ones((3, 3), np.uint8)) > 0
+    return torch.from_numpy(grown).expand(frames, 1, height, width).clone()
+
+
+def figure(frames: int, height: int, width: int) -> Tensor:
+    """A walking figure, a union of ellipses with swinging limbs, that crosses the picture from left to right.
+
+    Returns:
+        ``T 1 H W`` bool.
+    """
+    size = 0.55 * height
+    masks = np.zeros((frames, 1, height, width), dtype=np.uint8)
+    for t in range(frames):
+        share = t / max(frames - 1, 1)
+        x = width * (0.22 + 0.56 * share)
+        y = height * (0.5 + 0.06 * math.sin(2 * math.pi * share))
+        swing = 32 * math.sin(2 * math.pi * 1.5 * share)
+        # centre (in figure heights from the middle), half axes (likewise), angle in degrees
+        parts = [
+            ((0.0, -0.08), (0.13, 0.22), 0.0),
+            ((0.0, -0.40), (0.09, 0.11), 0.0),
+            *(_limb((0.0, 0.08), 0.42, sign * swing) for sign in (1, -1)),
+            *(_limb((0.0, -0.24), 0.32, -sign * 0.8 * swing) for sign in (1, -1)),
+        ]
+        for (px, py), (ax, ay), angle in parts:
+            centre = round(x + px * size), round(y + py * size)
+            axes = max(1, round(ax * size)), max(1, round(ay * size))
+            cv2.ellipse(masks[t, 0], centre, axes, angle, 0, 360, 1, -1)
+    return torch.from_numpy(masks).bool()
+
+
+def _limb(joint: tuple[float, float], length: float, angle: float) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """An ellipse that hangs from ``joint``, turned by ``angle`` degrees."""
+    turn = math.radians(angle)
+    centre = joint[0] - math.sin(turn) * length / 2, joint[1] + math.cos(turn) * length / 2
+    return centre, (0.055, length / 2), angle
+
+
+def box(frames: int, height: int, width: int) -> Tensor:
+    """A rectangle of about 6 % of the picture right of the middle, the same in every frame.
+
+    Returns:
+        ``T 1 H W`` bool.
+    """
+    masks = torch.zeros((frames, 1, height, width), dtype=torch.bool)
+    top, left = round(0.38 * height), round(0.55 * width)
+    masks[:, :, top : top + round(0.30 * height), left : left + round(0.20 * width)] = True
+    return masks
+
+
+HOLES = {"caption": caption, "figure": figure, "box": box}
+"""By name."""

@@ -1,0 +1,88 @@
+"""Bench ``inpaint``: every inpainting method on the same cases in the same time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vidinternal.bench.base import BenchOptions, BenchResult, Column
+from vidinternal.bench.before_after import strip
+from vidinternal.bench.cases import cases, count
+from vidinternal.bench.score import Outcome, default_methods, run_method, self_score_facts, summarise
+from vidinternal.core.contracts import Progress, no_progress
+
+MEASURES = ("hole_psnr", "hole_ssim", "full_psnr", "temporal_error", "warping_error_e3")
+COLUMNS = (
+    Column("method", "method"),
+    Column("hole_psnr", "hole PSNR dB", 2),
+    Column("hole_ssim", "hole SSIM", 3),
+    Column("full_psnr", "full PSNR dB", 2),
+    Column("temporal_error", "temporal error, codes", 2),
+    Column("warping_error_e3", "warping error ×10³", 2),
+    Column("self_score", "self-score dB", 2),
+    Column("changed_outside", "changed outside"),
+    Column("seconds", "seconds", 1),
+    Column("iterations", "iterations", 0),
+    Column("iterations_per_second", "its/s", 1),
+    Column("failures", "failures"),
+)
+
+
+def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
+    """Run all methods on all cases.
+
+    Args:
+        options: Size, time, clips, methods.
+        progress: Tells how far it is.
+
+    Raises:
+        UsageError: A clip is missing, or no case or method fits the options.
+    """
+    methods, total = default_methods(options), count(options)
+    rows: list[dict[str, Any]] = []
+    pictures: dict[str, bytes] = {}
+    for place, case in enumerate(cases(options)):
+        outcomes: dict[str, Outcome] = {}
+        for k, method in enumerate(methods):
+            progress((place + k / len(methods)) / total, f"{case.name}: {method}")
+            outcomes[method] = run_method(method, case, options)
+            rows.append(dict(outcomes[method].row))
+        pictures[case.name] = strip(case, {m: o.composite for m, o in outcomes.items()})
+    progress(1.0, "done")
+    facts = self_score_facts(rows)
+    return BenchResult(
+        bench="inpaint",
+        options=options.model_dump(mode="json"),
+        columns=COLUMNS,
+        summary=_summary(rows),
+        rows=rows,
+        facts={"self_score": facts},
+        notes=(f"Mean over {total} cases; methods that train had {options.seconds:g} s a case.", *_words(facts)),
+        pictures=pictures,
+    )
+
+
+def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    keys = (*MEASURES, "self_score", "seconds", "iterations", "iterations_per_second")
+    summary = summarise(rows, keys, best="hole_psnr")
+    for entry in summary:
+        entry["changed_outside"] = sum(r.get("changed_outside", 0) for r in rows if r["method"] == entry["method"])
+        if not entry.get("iterations"):
+            entry["iterations"] = None
+    return summary
+
+
+def _words(facts: dict[str, Any]) -> tuple[str, ...]:
+    """What the correlation of self-score and truth means, in a sentence each."""
+    words = []
+    if facts["spearman_within_case"] is not None:
+        words.append(
+            f"Self-score against truth: rank correlation {facts['spearman_within_case']:.2f} across the methods of a "
+            f"case (mean), {facts['spearman_all']:.2f} over all {facts['rows']} rows."
+        )
+    if facts["best_fixed"] is not None:
+        words.append(
+            f"Picking the method by self-score in each case: {facts['mean_hole_psnr_picked']:.2f} dB; always "
+            f"{facts['best_fixed']}: {facts['mean_hole_psnr_best_fixed']:.2f} dB; the best pick possible: "
+            f"{facts['mean_hole_psnr_oracle']:.2f} dB."
+        )
+    return tuple(words)

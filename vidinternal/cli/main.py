@@ -1,0 +1,47 @@
+"""``vidinternal``: one verb per thing a person wants done. Imports neither torch nor av until a verb runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from vidinternal.cli import measure, run, show
+from vidinternal.core.errors import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Clean footage by training a network on the one clip it is given: no dataset, no weights, no cloud.",
+)
+app.command("run")(run.run)
+app.command("check")(show.check)
+app.command("pipelines")(show.pipelines)
+app.command("stages")(show.stages)
+app.command("methods")(show.methods)
+app.command("doctor")(show.doctor)
+app.command("compare")(measure.compare)
+app.command("bench")(measure.bench)
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; a user's error prints no traceback.
+
+    Exit codes: 0 all done; 1 some clip failed, the rest done; 2 usage, pipeline or mask invalid; 130 interrupted.
+    """
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was finished is kept: give the same command again to go on", err=True)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

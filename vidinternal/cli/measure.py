@@ -1,0 +1,83 @@
+"""``compare`` and ``bench``: how good a result is, and how methods stand side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vidinternal.bench.base import BenchOptions
+
+
+def compare(
+    result: Annotated[Path, typer.Argument(help="The file to judge.", exists=True, dir_okay=False)],
+    reference: Annotated[Path, typer.Argument(help="The truth, or the source.", exists=True, dir_okay=False)],
+    mask: Annotated[Path | None, typer.Option(help="Where changes were asked for; white = hole.", exists=True)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """PSNR and SSIM whole, in the hole and outside; changed samples; timestamps, streams, warping error."""
+    from vidinternal.runner.compare import compare as measure
+
+    comparison = measure(result, reference, mask)
+    typer.echo(json.dumps(comparison.as_dict(), indent=2) if as_json else comparison.text())
+
+
+def bench(
+    name: Annotated[str | None, typer.Argument(help="Which bench; none lists them.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value of the bench's options; repeatable.")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for PNG strips to look at.")] = None,
+    save: Annotated[bool, typer.Option(help="Keep the result as dated JSON with the project.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Side-by-side tables on this machine; the result is kept as dated JSON."""
+    from tqdm import tqdm
+
+    from vidinternal.bench import names, run_bench
+
+    if name is None:
+        typer.echo("\n".join(names()))
+        return
+    options = _bench_options({"device": device}, settings or [])
+    with tqdm(total=1.0, desc=name, disable=as_json or not sys.stderr.isatty(), bar_format=_BAR) as bar:
+
+        def progress(share: float, text: str) -> None:
+            bar.set_postfix_str(text, refresh=False)
+            bar.update(max(0.0, share - bar.n))
+
+        result = run_bench(name, options, progress)
+    typer.echo(json.dumps(result.as_dict(), indent=2) if as_json else result.text())
+    if pictures is not None:
+        result.save_pictures(pictures)
+    if save:
+        typer.echo(f"kept as {result.save()}", err=as_json)
+
+
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+
+
+def _bench_options(given: dict[str, Any], settings: list[str]) -> BenchOptions:
+    from pydantic import ValidationError
+
+    from vidinternal.bench.base import BenchOptions
+    from vidinternal.core.errors import UsageError, nearest
+    from vidinternal.runner.yaml_lines import parse
+
+    for text in settings:
+        field, equals, raw = text.partition("=")
+        if not equals or field not in BenchOptions.model_fields:
+            hint = nearest(field, BenchOptions.model_fields)
+            raise UsageError(f"--set {text}", expected="field=value", got=repr(text), hint=hint)
+        given[field] = parse(raw, f"--set {text}")[0]
+    try:
+        return BenchOptions.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = f"--set {'.'.join(str(p) for p in problem['loc'])}"
+        raise UsageError(where, expected=problem["msg"], got=repr(problem["input"])) from error

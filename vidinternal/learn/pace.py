@@ -1,0 +1,60 @@
+"""How long an iteration takes, and whether there is time for more."""
+
+from __future__ import annotations
+
+import time
+
+from vidinternal.core.budget import Budget
+from vidinternal.core.errors import BudgetError
+
+
+def require_time(budget: Budget) -> None:
+    """Refuse to begin when no time is left.
+
+    Raises:
+        BudgetError: The budget is used up.
+    """
+    if budget.expired():
+        raise BudgetError("training", expected="time for one iteration", got="0 s left", hint="a longer --budget")
+
+
+class Pace:
+    """Counts iterations against a cap and a budget; the first iteration is always allowed.
+
+    Args:
+        budget: The time allowed.
+        cap: Iterations allowed.
+    """
+
+    def __init__(self, budget: Budget, cap: int) -> None:
+        self.budget, self.cap, self.iteration = budget, cap, 0
+        self._start = self._mark = time.monotonic()
+        self._per_iteration = 0.0
+
+    def tick(self) -> None:
+        """Tell that an iteration has ended."""
+        now = time.monotonic()
+        spent, self._mark = now - self._mark, now
+        # the first iterations are slow (memory, kernels); a running mean forgets them
+        self._per_iteration = spent if self.iteration < 2 else 0.9 * self._per_iteration + 0.1 * spent
+        self.iteration += 1
+
+    def resume(self) -> None:
+        """Tell that something else than an iteration took the time since the last tick."""
+        self._mark = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def over_cap(self, reserve: int = 0) -> bool:
+        """Whether the iterations done and ``reserve`` more use up the cap."""
+        return self.iteration > 0 and self.iteration + reserve >= self.cap
+
+    def over_budget(self, reserve: float = 0.0) -> bool:
+        """Whether the time left does not hold another iteration and ``reserve`` iterations' worth of other work."""
+        return self.iteration > 0 and self.budget.remaining() <= (1.0 + reserve) * self._per_iteration
+
+    def share(self) -> float:
+        """Share of the allowance that has been used, 0 to 1."""
+        return max(min(1.0, self.iteration / self.cap), self.budget.fraction_used())

@@ -1,0 +1,68 @@
+"""Looks at a running fit: score, history, best so far, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from vidinternal.core.contracts import FitContext, HistoryPoint
+from vidinternal.core.errors import UsageError
+from vidinternal.learn.pace import Pace
+from vidinternal.learn.stopping import BestSoFar
+
+
+def not_finite(iteration: int) -> UsageError:
+    """The error for a fit that has left the finite numbers before there was any output to return."""
+    return UsageError(
+        f"training, iteration {iteration}",
+        expected="a finite output",
+        got="NaN or infinity",
+        hint="lower learning_rate, or set precision=float32",
+    )
+
+
+class Watch:
+    """Scores the outputs of one fit on the held-out holes and keeps the best.
+
+    Args:
+        context: Gives the hold-out and the progress callback.
+        pace: Counts the iterations.
+        patience: Looks without improvement after which to stop, or None.
+
+    Attributes:
+        best: The best output so far.
+        history: The looks, oldest first.
+        diverged: Whether an output was not finite; the best so far is from before.
+    """
+
+    def __init__(self, context: FitContext, pace: Pace, patience: int | None) -> None:
+        self.context, self.pace = context, pace
+        self.best = BestSoFar(patience)
+        self.history: list[HistoryPoint] = []
+        self.diverged = False
+
+    def look(self, frames: Tensor, terms: Mapping[str, float], weights: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Score an output and keep it if it is the best; its time does not count as an iteration's.
+
+        Args:
+            frames: ``T 3 H W``, the assembled output.
+            terms: Present value of every objective term.
+            weights: Called for a copy of the weights when the output is kept.
+
+        Raises:
+            UsageError: The output is not finite and nothing better has been seen.
+        """
+        if not bool(frames.isfinite().all()):
+            if self.best.frames is None:
+                raise not_finite(self.pace.iteration)
+            self.diverged = True
+            self.pace.resume()
+            return
+        holdout = self.context.holdout
+        score = None if holdout is None else holdout.score(frames)
+        self.best.offer(self.pace.iteration, frames, score, weights)
+        self.history.append(HistoryPoint(self.pace.iteration, self.pace.seconds(), dict(terms), score))
+        told = "" if score is None else f", held-out {score:.1f} dB"
+        self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}{told}")
+        self.pace.resume()

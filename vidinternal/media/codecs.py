@@ -1,0 +1,274 @@
+"""Which encoder writes a clip, with what options and in which sample layout; never fewer bits, never less chroma."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+from pydantic import Field, model_validator
+
+from vidinternal.core.clip import ClipInfo
+from vidinternal.core.config import StrictModel
+from vidinternal.core.errors import ConfigError, MediaError
+from vidinternal.media import mux
+from vidinternal.media.picture import PictureFormat, picture_format
+
+CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"]
+
+_ENCODERS: Mapping[str, tuple[str, ...]] = {
+    "h264": ("libx264", "libx264rgb"),
+    "hevc": ("libx265",),
+    "av1": ("libsvtav1", "libaom-av1"),
+    "vp9": ("libvpx-vp9",),
+    "prores": ("prores_ks",),
+    "ffv1": ("ffv1",),
+}
+_DEPTHS = ("", "10le", "12le")
+# libaom names its layouts only once it is opened.
+_UNLISTED = {
+    "libaom-av1": tuple(
+        f"{layout}{depth}" for depth in _DEPTHS for layout in ("yuv420p", "yuv422p", "yuv444p", "gray", "gbrp")
+    )
+}
+_CRF = {"h264": 14, "hevc": 16, "av1": 18, "vp9": 15}
+_CRF_TOP = {"h264": 51, "hevc": 51, "av1": 63, "vp9": 63}
+# These two refuse an odd width or height where chroma is subsampled along it.
+_WHOLE_CHROMA_ONLY = ("libx264", "libx265")
+_HOLDS_ALPHA = ("ffv1", "prores_ks")
+
+
+class EncodeSettings(StrictModel):
+    """How the result is written."""
+
+    codec: CodecName = "h264"
+    """``ffv1`` is always lossless and goes into .mkv, .mov or .avi; ``prores`` goes into .mov or .mkv."""
+    crf: int | None = Field(None, ge=0, le=63)
+    """Constant quality, lower is better; None is visually transparent: h264 14, hevc 16, av1 18, vp9 15."""
+    preset: str | None = None
+    """Speed: ``ultrafast`` to ``placebo`` for h264 and hevc, a number for av1 (0-13) and vp9 (0-8), 0 the slowest."""
+    lossless: bool = False
+    """Keep every sample exactly; h264, hevc, av1, vp9 and, anyway, ffv1."""
+    pix_fmt: str | None = None
+    """FFmpeg's name of a sample layout that holds all the source holds; None is the source's own or the nearest."""
+
+    @model_validator(mode="after")
+    def _one_quality(self) -> Self:
+        if self.lossless and self.crf is not None:
+            raise ValueError("lossless and crf exclude each other: leave crf out")
+        return self
+
+
+@dataclass(frozen=True)
+class EncoderPlan:
+    """What will be written.
+
+    Attributes:
+        codec: The codec's name in :class:`EncodeSettings`.
+        encoder: FFmpeg's name of the encoder.
+        pix_fmt: The layout the encoder gets.
+        options: Its options.
+        container: FFmpeg's name of the container.
+        crf: Constant quality, None where the codec has none or the file is lossless.
+        lossless: Whether every sample is kept exactly.
+        full_range: The range the result is tagged with, None = untagged.
+        left_out: Indices of data streams that FFmpeg cannot write.
+        notes: What a person should know.
+    """
+
+    codec: str
+    encoder: str
+    pix_fmt: str
+    options: Mapping[str, str]
+    container: str
+    crf: int | None
+    lossless: bool
+    full_range: bool | None = None
+    left_out: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def range_code(self) -> int:
+        """FFmpeg's code of the range: 0 unspecified, 1 limited, 2 full."""
+        return {None: 0, False: 1, True: 2}[self.full_range]
+
+
+def available_encoders() -> dict[str, tuple[str, ...]]:
+    """Codec name -> those of its encoders that this build of FFmpeg has, the preferred one first."""
+    return {codec: tuple(name for name in names if _encoder(name)) for codec, names in _ENCODERS.items()}
+
+
+def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> EncoderPlan:
+    """Decide how a clip is written and make sure, before any work, that the container takes all of it.
+
+    Args:
+        settings: What the user wants.
+        info: The source.
+        destination: The file to be; its suffix chooses the container.
+
+    Raises:
+        ConfigError: A setting does not belong to the codec.
+        MediaError: No layout of the codec holds the source, or the container cannot hold the codec or one of the
+            streams that are copied; the message names what can.
+    """
+    _check_settings(settings)
+    container = mux.container_name(destination)
+    encoder, target, notes = _layout(settings, info)
+    crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(settings.codec)
+    plan = EncoderPlan(
+        codec=settings.codec,
+        encoder=encoder,
+        pix_fmt=target.name,
+        options=_options(encoder, settings, crf, target),
+        container=container,
+        crf=crf,
+        lossless=settings.lossless or settings.codec == "ffv1",
+        full_range=_range(info, target),
+    )
+    left_out, more = mux.check(info, plan, destination)
+    return replace(plan, left_out=left_out, notes=notes + more)
+
+
+def _range(info: ClipInfo, target: PictureFormat) -> bool | None:
+    """The range tag; untagged grey is full range to FFmpeg, untagged YUV is limited, so grey kept as YUV needs one."""
+    widened = target.family == "yuv" and picture_format(info.pix_fmt).family == "gray"
+    return True if widened and info.color.full_range is None else info.color.full_range
+
+
+def _check_settings(settings: EncodeSettings) -> None:
+    codec, top = settings.codec, _CRF_TOP.get(settings.codec)
+    if settings.crf is not None and (top is None or settings.crf > top):
+        expected = f"at most {top}" if top else f"no crf: {codec} has no such setting"
+        raise ConfigError("encode.crf", expected=f"{expected} for {codec}", got=str(settings.crf))
+    if settings.preset is not None and codec in ("prores", "ffv1"):
+        raise ConfigError("encode.preset", expected=f"no preset: {codec} has none", got=repr(settings.preset))
+    if settings.lossless and codec == "prores":
+        raise ConfigError(
+            "encode.lossless", expected="a codec that can be lossless", got="prores", hint="--set encode.codec=ffv1"
+        )
+
+
+def _layout(settings: EncodeSettings, info: ClipInfo) -> tuple[str, PictureFormat, tuple[str, ...]]:
+    """The encoder, the cheapest layout that loses nothing, and a note where it is not the source's own."""
+    source = picture_format(info.pix_fmt)
+    fitting = [(e, f) for e, f in _layouts(settings.codec) if _holds(f, source) and _fits_size(e, f, info)]
+    if settings.pix_fmt is not None:
+        fitting = [(e, f) for e, f in fitting if f.name == settings.pix_fmt]
+    if not fitting:
+        raise _no_layout(settings, info, source)
+    encoder, target = min(fitting, key=lambda pair: _cost(pair[1], source))
+    same = (target.depth, _samples(target)) == (source.depth, _samples(source)) and target.family == source.family
+    if same:
+        return encoder, target, ()
+    because = "" if settings.pix_fmt else f", the nearest that {settings.codec} can write without loss"
+    return encoder, target, (f"samples are written as {target.name}, from {source.name}{because}",)
+
+
+def _no_layout(settings: EncodeSettings, info: ClipInfo, source: PictureFormat) -> MediaError:
+    others = [
+        name
+        for name in get_args(CodecName)
+        if any(_holds(f, source) and _fits_size(e, f, info) for e, f in _layouts(name))
+        and not (settings.lossless and name == "prores")
+    ]
+    if settings.pix_fmt is not None and settings.codec in others:
+        names = sorted({f.name for e, f in _layouts(settings.codec) if _holds(f, source) and _fits_size(e, f, info)})
+        return MediaError(
+            f"encode.pix_fmt={settings.pix_fmt}",
+            expected=f"a layout of {settings.codec} that holds all of {source.name}: {', '.join(names)}",
+            got=repr(settings.pix_fmt),
+        )
+    got = (
+        f"{settings.codec} has none" if _layouts(settings.codec) else f"this FFmpeg has no encoder for {settings.codec}"
+    )
+    hint = f"--set encode.codec={others[0]}" + (f" (or {', '.join(others[1:])})" if others[1:] else "")
+    return MediaError(
+        f"{info.path}: encode.codec={settings.codec}",
+        expected=f"a layout that holds {source.name} at {info.width}x{info.height} without loss",
+        got=got,
+        hint=hint if others else "ffmpeg -i INPUT -pix_fmt yuv444p16le -c:v ffv1 -c:a copy converted.mkv",
+    )
+
+
+def _encoder(name: str) -> Codec | None:
+    try:
+        return Codec(name, "w")
+    except UnknownCodecError:
+        return None
+
+
+def _layouts(codec: str) -> list[tuple[str, PictureFormat]]:
+    """The layouts that the build's encoders of a codec take; those whose range or alpha is not plain are left out."""
+    return [(name, fmt) for name in _ENCODERS[codec] for fmt in _encoder_layouts(name)]
+
+
+def _encoder_layouts(name: str) -> Iterator[PictureFormat]:
+    encoder = _encoder(name)
+    if encoder is None:
+        return
+    listed = tuple(f.name for f in encoder.video_formats or ()) or _UNLISTED.get(name, ())
+    for pix_fmt in listed:
+        if pix_fmt.startswith(("yuvj", "nv")):
+            continue  # the range is a tag of its own, and the planar twin stands beside
+        try:
+            fmt = picture_format(pix_fmt)
+        except MediaError:
+            continue  # floats and the like, which no source that was opened can have
+        if name in _HOLDS_ALPHA or "a" not in _roles(fmt):
+            yield fmt
+
+
+def _roles(fmt: PictureFormat) -> set[str]:
+    return {plane.role for plane in fmt.planes}
+
+
+def _holds(target: PictureFormat, source: PictureFormat) -> bool:
+    """Whether every sample of ``source`` can be found again in ``target``."""
+    same_kind = target.family == source.family or (source.family, target.family) == ("gray", "yuv")
+    if not same_kind or target.depth < source.depth or not _roles(source) <= _roles(target):
+        return False
+    places = {p.role: p for p in target.planes}
+    return all(places[p.role].x_shift <= p.x_shift and places[p.role].y_shift <= p.y_shift for p in source.planes)
+
+
+def _fits_size(encoder: str, fmt: PictureFormat, info: ClipInfo) -> bool:
+    if encoder not in _WHOLE_CHROMA_ONLY:
+        return True
+    x, y = (max(getattr(p, axis) for p in fmt.planes) for axis in ("x_shift", "y_shift"))
+    return info.width % (1 << x) == 0 and info.height % (1 << y) == 0
+
+
+def _samples(fmt: PictureFormat) -> Fraction:
+    """Samples per pixel."""
+    return sum((Fraction(1, 1 << (p.x_shift + p.y_shift)) for p in fmt.planes), Fraction(0))
+
+
+def _cost(target: PictureFormat, source: PictureFormat) -> tuple[int, Fraction, bool]:
+    return target.depth, _samples(target), target.name != source.name
+
+
+def _options(encoder: str, settings: EncodeSettings, crf: int | None, target: PictureFormat) -> dict[str, str]:
+    quality = {} if crf is None else {"crf": str(crf)}
+    full_chroma = any(p.role == "u" and p.x_shift == 0 for p in target.planes)
+    speed, options, lossless = {
+        # crf 0 is lossless at 8 bit only; qp 0 is at every depth
+        "libx264": ({"preset": "medium"}, {}, {"qp": "0"}),
+        "libx264rgb": ({"preset": "medium"}, {}, {"qp": "0"}),
+        "libx265": (
+            {"preset": "medium"},
+            {"x265-params": "log-level=error"},
+            {"x265-params": "log-level=error:lossless=1"},
+        ),
+        "libsvtav1": ({"preset": "6"}, {}, {"svtav1-params": "lossless=1"}),
+        "libaom-av1": ({"cpu-used": "4"}, {"row-mt": "1"}, {"aom-params": "lossless=1"}),
+        "libvpx-vp9": ({"cpu-used": "2"}, {"deadline": "good", "row-mt": "1", "b": "0"}, {"lossless": "1"}),
+        "prores_ks": ({}, {"profile": "4444" if full_chroma else "hq", "vendor": "apl0"}, {}),
+        "ffv1": ({}, {"level": "3", "g": "1", "slicecrc": "1"}, {}),
+    }[encoder]
+    if settings.preset is not None:
+        speed = dict.fromkeys(speed, settings.preset)
+    return speed | options | (lossless if settings.lossless else quality)

@@ -1,0 +1,329 @@
+"""Masks as people bring them: a video, one image, or a folder of numbered images. White = remove.
+
+Frame ``i`` of a mask belongs to frame ``i`` of the clip whenever both have as many, whatever their rates say. Anything
+else is refused with both numbers, unless the caller asks to have it fitted.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidinternal.core.clip import ClipInfo
+from vidinternal.core.errors import MaskError, MediaError
+from vidinternal.media.color import luma
+from vidinternal.media.decode import ClipReader
+from vidinternal.media.probe import probe
+
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+_WHITE = 127.5 / 255  # brighter is white: 128 of 255 and up
+
+
+@dataclass(frozen=True)
+class MaskFit:
+    """How a mask source is laid over a clip.
+
+    Attributes:
+        width: Width of the clip.
+        height: Height of the clip.
+        speed: Mask frames per clip frame.
+        turn: Quarter turns counter-clockwise that lay a mask drawn on the displayed picture over the stored one.
+    """
+
+    width: int
+    height: int
+    speed: Fraction = Fraction(1)
+    turn: int = 0
+
+
+class MaskSource(ABC):
+    """Masks of a clip.
+
+    Attributes:
+        path: Where they come from.
+        kind: ``video``, ``image`` or ``folder``.
+        width: Width in pixels.
+        height: Height in pixels.
+        count: Number of masks; None for one that holds for all frames.
+        rate: Frames per second; None where there is none.
+    """
+
+    kind: str
+
+    def __init__(self, path: Path, size: tuple[int, int], count: int | None, rate: Fraction | None = None) -> None:
+        self.path = path
+        self.width, self.height = size
+        self.count = count
+        self.rate = rate
+
+    @abstractmethod
+    def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
+        """Masks ``start`` to ``end`` (excluded) as ``h w`` bool at the source's own size and pace."""
+
+    def read(self, start: int, end: int, fit: MaskFit) -> np.ndarray:
+        """Masks of the clip's frames ``start`` to ``end`` (excluded).
+
+        Args:
+            start: First frame of the clip.
+            end: Last frame, excluded.
+            fit: From :func:`check_fits`.
+
+        Returns:
+            ``T H W`` bool, True = to fill.
+
+        Raises:
+            MaskError: A mask cannot be read, or its size is not that of the first.
+        """
+        drawn = np.zeros((max(0, end - start), fit.height, fit.width), dtype=bool)
+        wanted = [self._source_index(i, fit) for i in range(start, end)]
+        if not wanted:
+            return drawn
+        numbered = enumerate(self.masks(wanted[0], wanted[-1] + 1), wanted[0])
+        at, fitted = -1, drawn[0]
+        for row, index in enumerate(wanted):
+            while at < index:
+                at, mask = next(numbered)
+                if at == index:
+                    fitted = fit_mask(mask, fit)
+            drawn[row] = fitted
+        return drawn
+
+    def _source_index(self, frame: int, fit: MaskFit) -> int:
+        index = int(frame * fit.speed)
+        return 0 if self.count is None else min(index, self.count - 1)
+
+
+class _VideoMasks(MaskSource):
+    kind = "video"
+
+    def __init__(self, path: Path) -> None:
+        try:
+            info = probe(path)
+            self.reader = ClipReader(info)
+            count = len(self.reader)
+        except MediaError as error:
+            raise _unreadable(path, error) from error
+        super().__init__(path, (info.width, info.height), count, info.rate)
+        self.info = info
+
+    def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
+        try:
+            for frame in self.reader.frames(start, end):
+                yield luma(frame, self.info) > _WHITE
+        except MediaError as error:
+            raise _unreadable(self.path, error) from error
+
+
+class _ImageMasks(MaskSource):
+    kind = "image"
+
+    def __init__(self, path: Path) -> None:
+        self.mask = read_image(path)
+        super().__init__(path, (self.mask.shape[1], self.mask.shape[0]), None)
+
+    def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
+        for _ in range(start, end):
+            yield self.mask
+
+
+class _FolderMasks(MaskSource):
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.files = _in_order(path)
+        first = read_image(self.files[0])
+        super().__init__(path, (first.shape[1], first.shape[0]), len(self.files))
+
+    def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
+        for file in self.files[start:end]:
+            mask = read_image(file)
+            if mask.shape != (self.height, self.width):
+                raise MaskError(
+                    f"mask {file}",
+                    expected=f"{self.width}x{self.height} as in {self.files[0].name}",
+                    got=f"{mask.shape[1]}x{mask.shape[0]}",
+                )
+            yield mask
+
+
+def open_masks(path: Path) -> MaskSource:
+    """Open a mask video, a mask image that holds for all frames, or a folder of numbered mask images.
+
+    Raises:
+        MaskError: There is nothing there, it cannot be read, or numbers are missing in the folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _FolderMasks(path)
+    if not path.exists():
+        raise MaskError(f"mask {path}", expected="a video, an image or a folder of images", got="nothing at that path")
+    return _ImageMasks(path) if path.suffix.lower() in _IMAGES else _VideoMasks(path)
+
+
+def _unreadable(path: Path, error: MediaError) -> MaskError:
+    got = f"{error.where.removeprefix(f'{path}: ')}: {error.got}"
+    return MaskError(f"mask {path}: cannot be read", expected="a video, an image or a folder of images", got=got)
+
+
+def _in_order(folder: Path) -> list[Path]:
+    """The folder's images by number; the number is the last one in the name.
+
+    Raises:
+        MaskError: There are none, numbers are missing or used twice, or only some have one.
+    """
+    files = [f for f in folder.iterdir() if f.suffix.lower() in _IMAGES and not f.name.startswith(".")]
+    if not files:
+        raise MaskError(f"mask {folder}", expected=f"images ({', '.join(sorted(_IMAGES))})", got="a folder without any")
+    found = {f: re.findall(r"\d+", f.stem) for f in files}
+    if not any(found.values()):
+        return sorted(files)
+    plain = sorted(f.name for f, numbers in found.items() if not numbers)
+    if plain:
+        raise MaskError(f"mask {folder}", expected="a number in every image's name", got=f"none in {_some(plain)}")
+    by_number: dict[int, Path] = {}
+    for file, numbers in sorted(found.items()):
+        number = int(numbers[-1])
+        if number in by_number:
+            names = f"{by_number[number].name} and {file.name}"
+            raise MaskError(f"mask {folder}", expected="one image a number", got=f"{names} for number {number}")
+        by_number[number] = file
+    first, last = min(by_number), max(by_number)
+    if last - first + 1 != len(by_number):
+        count = last - first + 1 - len(by_number)
+        gaps = _some(_missing(sorted(by_number)), count)
+        raise MaskError(
+            f"mask {folder}",
+            expected=f"an image for every number from {first} to {last}",
+            got=f"{count} missing: {gaps}",
+            hint="add the missing images (all black where nothing is to be removed)",
+        )
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def _missing(numbers: list[int]) -> list[str]:
+    """The first missing numbers, no more than a message can hold."""
+    gaps: list[str] = []
+    for before, after in pairwise(numbers):
+        gaps += [str(n) for n in range(before + 1, min(after, before + 12))]
+        if len(gaps) > 10:
+            break
+    return gaps
+
+
+def _some(names: list[str], count: int | None = None) -> str:
+    more = (len(names) if count is None else count) - 10
+    return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read one mask image.
+
+    White is what is brighter than half. Where an image has one colour throughout and an alpha channel that varies, the
+    drawing is in the alpha: opaque then counts as white.
+
+    Returns:
+        ``h w`` bool.
+
+    Raises:
+        MaskError: The file is no image.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    except OSError as error:
+        raise MaskError(f"mask {path}", expected="a readable image", got=str(error.strerror)) from error
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None:
+        raise MaskError(f"mask {path}", expected="an image", got="a file that is none")
+    peak = float(np.iinfo(str(image.dtype)).max) if image.dtype.kind in "ui" else 1.0
+    unit = image.reshape(*image.shape[:2], -1).astype(np.float32) / np.float32(peak)
+    color, alpha = unit[..., :3], unit[..., 3] if unit.shape[2] == 4 else None
+    if alpha is not None and alpha.min() < alpha.max() and (color == color[:1, :1]).all():
+        return alpha > _WHITE
+    if color.shape[2] < 3:
+        return color[..., 0] > _WHITE
+    return color @ np.array([0.114, 0.587, 0.299], dtype=np.float32) > _WHITE  # OpenCV's order: blue, green, red
+
+
+def check_fits(source: MaskSource, info: ClipInfo, frame_count: int, fit: bool) -> MaskFit:
+    """Compare a mask with the clip it is for.
+
+    Args:
+        source: The mask.
+        info: The clip.
+        frame_count: Number of the clip's frames.
+        fit: Whether to fit the mask instead of refusing it: resized, and paced by the rates or held and cut.
+
+    Returns:
+        How to read the mask.
+
+    Raises:
+        MaskError: Size, length or rate differ and ``fit`` is False; names both numbers.
+    """
+    same_size = (source.width, source.height) == (info.width, info.height)
+    same_count = source.count is None or source.count == frame_count
+    same_rate = source.rate is None or source.rate == info.rate
+    if not fit and not (same_size and same_count):
+        raise _misfit(source, info, frame_count, same_rate)
+    speed = Fraction(1)
+    if not same_count and not same_rate and source.rate is not None:
+        speed = source.rate / info.rate
+    sideways = info.rotation % 180 == 90 and (source.width > source.height) != (info.width > info.height)
+    return MaskFit(info.width, info.height, speed, info.rotation // 90 if sideways else 0)
+
+
+def _misfit(source: MaskSource, info: ClipInfo, frame_count: int, same_rate: bool) -> MaskError:
+    expected, got = [f"{info.width}x{info.height}"], [f"{source.width}x{source.height}"]
+    if source.count is not None:
+        expected.append(f"{frame_count} frames")
+        got.append(f"{source.count} frames")
+        if not same_rate and source.count != frame_count and source.rate is not None:
+            expected.append(f"{float(info.rate):.3f} frames per second")
+            got.append(f"{float(source.rate):.3f} frames per second")
+    turned = f", stored turned by {info.rotation} degrees" if info.rotation else ""
+    return MaskError(
+        f"mask {source.path} does not fit {info.path}",
+        expected=f"{', '.join(expected)} as in the clip{turned}",
+        got=", ".join(got),
+        hint="--mask-fit to have it resized and paced to the clip",
+    )
+
+
+def fit_mask(mask: np.ndarray, fit: MaskFit) -> np.ndarray:
+    """Turn and resize one mask; a pixel that a white one overlaps becomes white, so that no coverage is lost.
+
+    Args:
+        mask: ``h w`` bool.
+        fit: Size and turn.
+
+    Returns:
+        ``H W`` bool.
+    """
+    turned = np.rot90(mask, fit.turn)
+    if turned.shape == (fit.height, fit.width):
+        return np.ascontiguousarray(turned)
+    return _stretch_rows(_stretch_rows(turned, fit.height).T, fit.width).T
+
+
+def _stretch_rows(mask: np.ndarray, rows: int) -> np.ndarray:
+    """Resize the first axis; each new row is the union of the rows it overlaps."""
+    first, last = _overlaps(mask.shape[0], rows)
+    stretched = mask[first]
+    for step in range(1, int((last - first).max()) + 1):
+        stretched = stretched | mask[np.minimum(first + step, last)]
+    return stretched
+
+
+@lru_cache(maxsize=8)
+def _overlaps(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last of the ``old`` rows that each of the ``new`` rows overlaps, in exact integers."""
+    index = np.arange(new)
+    return index * old // new, ((index + 1) * old - 1) // new

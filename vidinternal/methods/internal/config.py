@@ -1,0 +1,41 @@
+"""Settings of ``internal``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from vidinternal.core.config import StrictModel
+
+
+class Config(StrictModel):
+    """Motion, generator, stacking."""
+
+    iterations: PositiveInt = 1200
+    """Optimiser steps of the generator; fewer when the time allowed ends first."""
+    learning_rate: PositiveFloat = 3e-3
+    """Peak step size of AdamW; warmed up, then lowered along a cosine to the end of the fit."""
+    batch: PositiveInt = 5
+    """Frames in a batch, drawn at random from the whole window."""
+    channels: tuple[PositiveInt, ...] = Field((32, 48, 64, 96, 128), min_length=2)
+    """Channels of each level of the generator."""
+    unshuffle: Literal["auto", "1", "2", "4"] = "auto"
+    """Pixels folded into channels before the first layer; ``auto`` folds 2x2, and 4x4 from 320 pixels on."""
+    key_frames: PositiveInt = 6
+    """Frames between two independent noise maps; between them the input turns smoothly from one into the other."""
+    w_soft: NonNegativeFloat = 1.0
+    """Weight of copied pixels as soft targets, times their confidence."""
+    ring: int = Field(21, ge=0)
+    """Pixels around the hole in which the flow is thrown away and completed."""
+    tau: PositiveFloat = 5.0
+    """Forward/backward residual up to which a copied pixel is trusted, pixels."""
+    rounds: PositiveInt = 2
+    """Times the flow is estimated again on the filled result."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""
+    looks: PositiveInt = 4
+    """Times the stack is fitted and scored on the held-out holes during training; the best is kept."""
+    start_weights: Path | None = None
+    """Safetensors file to start the generator from."""

@@ -1,0 +1,127 @@
+"""Training the generator on the window, with copied pixels as soft targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from vidinternal.core.contracts import FitContext, InpaintTask
+from vidinternal.core.seeds import generator
+from vidinternal.learn.objective import Objective
+from vidinternal.learn.pace import Pace
+from vidinternal.learn.watch import Watch
+from vidinternal.methods.internal.config import Config
+from vidinternal.methods.internal.generator import build, signature, smooth_noise
+from vidinternal.methods.internal.objective import recon_image, soft_target
+from vidinternal.ops.flow_copy import FlowCopy
+
+WARM_UP = 20
+RENDER_BATCH = 8
+TELL_EVERY = 10
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is multiplied in hardware: AMX on a CPU, any CUDA device that says so."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+class GeneratorFit:
+    """One generator for all frames of the window; random frames in every batch.
+
+    Args:
+        task: The window; held-out holes are part of its masks.
+        copied: Real pixels brought along the flow, with their confidence.
+        config: Settings.
+        context: Seed, device, time, hold-out, weights to start from.
+    """
+
+    def __init__(self, task: InpaintTask, copied: FlowCopy, config: Config, context: FitContext) -> None:
+        device = context.device
+        count, _, height, width = task.frames.shape
+        self.config, self.context = config, context
+        self.net = build(config, height, width, context.seed)
+        self.signature = signature(self.net)
+        self.notes: list[str] = []
+        self._start_from(context)
+        self.net.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.noise = smooth_noise(count, height, width, config.key_frames, context.seed).to(device)
+        self.frames = task.frames.float().masked_fill(task.masks, 0.0).to(device)
+        self.known = (~task.masks).float().to(device)
+        self.copied = copied.frames.to(device)
+        self.confidence = copied.confidence.to(device)
+        self.half = config.precision == "bfloat16" or (config.precision == "auto" and fast_bfloat16(device))
+        self.objective = Objective({"L_r": 1.0, "L_s": config.w_soft})
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=config.learning_rate)
+        self.random = generator(context.seed, "batches")
+        self.pace = Pace(context.budget, config.iterations)
+
+    def _start_from(self, context: FitContext) -> None:
+        if context.start is None:
+            return
+        if context.start_signature not in (None, self.signature):
+            self.notes.append(f"cold start: the weights given fit {context.start_signature}, not {self.signature}")
+            return
+        self.net.load_state_dict(dict(context.start))
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        if not self.half:
+            return nullcontext()
+        return torch.autocast(self.context.device.type, dtype=torch.bfloat16)
+
+    def _step(self) -> None:
+        rows = torch.randint(len(self.frames), (min(self.config.batch, len(self.frames)),), generator=self.random)
+        rate = min(1.0, (self.pace.iteration + 1) / WARM_UP) * (1 + math.cos(math.pi * self.pace.share())) / 2
+        self.optimiser.param_groups[0]["lr"] = self.config.learning_rate * rate
+        with self._arithmetic():
+            output = self.net(self.noise[rows].contiguous(memory_format=torch.channels_last))
+        loss = self.objective.total(
+            {
+                "L_r": lambda: recon_image(output, self.frames[rows], self.known[rows]),
+                "L_s": lambda: soft_target(output, self.copied[rows], self.confidence[rows]),
+            }
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.pace.tick()
+
+    def render(self) -> Tensor:
+        """``T 3 H W`` output of every frame."""
+        with torch.no_grad(), self._arithmetic():
+            parts = [self.net(z.contiguous(memory_format=torch.channels_last)) for z in self.noise.split(RENDER_BATCH)]
+        return torch.cat(parts).cpu()
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the weights."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.net.state_dict().items()}
+
+    def run(self, finish: Callable[[Tensor], Tensor]) -> tuple[Watch, str]:
+        """Train to the end of the iterations, the time or the finite numbers.
+
+        Args:
+            finish: Turns the generator's output into the result that is scored and kept.
+
+        Returns:
+            The looks with the best result, and why the fit ended.
+        """
+        watch = Watch(self.context, self.pace, patience=None)
+        render_cost = 0.4 * len(self.frames) / self.config.batch
+        due = [(k + 1) / self.config.looks for k in range(self.config.looks - 1)]
+        while not self.pace.over_cap() and not self.pace.over_budget(2 * render_cost) and not watch.diverged:
+            self._step()
+            if self.pace.iteration % TELL_EVERY == 0:
+                self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}")
+            if due and self.pace.share() >= due[0]:
+                due.pop(0)
+                watch.look(finish(self.render()), self.objective.values(), self.weights)
+        if not watch.diverged:
+            watch.look(finish(self.render()), self.objective.values(), self.weights)
+        if watch.diverged:
+            return watch, "diverged"
+        return watch, "iterations" if self.pace.over_cap() else "budget"

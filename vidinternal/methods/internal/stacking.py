@@ -1,0 +1,126 @@
+"""Convex weights over the fills of what nobody saw, fitted on the held-out holes of the same window.
+
+Where a chain of flow ends at a known pixel, that pixel is copied. The rest has no truth anywhere in the window; there
+the candidates are weighed. Picking one by its score fails often and costly, weighing does not. At distance ``b`` from
+the hole's border the fill is ``sum_k w_bk C_k`` with ``w_bk >= 0``, ``sum_k w_bk = 1``: least squares on hidden known
+pixels that nobody saw either, with a ridge towards the weights of all distances together, and those towards equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as nn_functional
+from scipy.optimize import nnls
+from torch import Tensor
+
+from vidinternal.core.contracts import Holdout
+
+RIDGE = 0.02
+"""Strength of the pull towards the common weights, as a share of the bin's energy."""
+LEAST_PIXELS = 200
+SMOOTHING = 5
+"""Side of the box, pixels, over which weights are averaged so that bins leave no edges."""
+DISTANCES = (3.0, 10.0)
+"""Limits between near, middle and far from the hole's border, pixels."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Fitted weights.
+
+    Attributes:
+        names: Of the candidates.
+        weights: ``bins K``.
+    """
+
+    names: tuple[str, ...]
+    weights: np.ndarray
+
+    def common(self) -> dict[str, float]:
+        """Mean weight of each candidate over the bins, for the record."""
+        return {n: round(float(w), 3) for n, w in zip(self.names, self.weights.mean(axis=0), strict=True)}
+
+
+def distance_bins(masks: Tensor) -> Tensor:
+    """How far inside the hole a pixel lies: 0 near the border, 1 middle, 2 far.
+
+    Args:
+        masks: ``T 1 H W`` bool.
+
+    Returns:
+        ``T 1 H W`` int64; meaningful under ``masks`` alone.
+    """
+    depth = [cv2.distanceTransform(m[0].numpy().astype(np.uint8), cv2.DIST_L2, 5) for m in masks.cpu()]
+    return torch.bucketize(torch.from_numpy(np.stack(depth)).unsqueeze(1), torch.tensor(DISTANCES))
+
+
+def convex(values: np.ndarray, truth: np.ndarray, towards: np.ndarray) -> np.ndarray:
+    """Least-squares weights on the simplex with a ridge.
+
+    Args:
+        values: ``N K`` candidates.
+        truth: ``N``.
+        towards: ``K``, where the ridge pulls.
+
+    Returns:
+        ``K`` weights, not negative, of sum 1.
+    """
+    gram, right = values.T @ values, values.T @ truth
+    # Errors, not energy, scale the ridge: candidates are alike, and so is most of their energy.
+    spread = float(((values - truth[:, None]) ** 2).sum(axis=0).min()) + 1e-6
+    pull = np.sqrt(RIDGE * spread) * np.eye(len(towards)) * np.sqrt(len(towards))
+    root = np.linalg.cholesky(gram + 1e-9 * np.trace(gram) * np.eye(len(gram)) + 1e-12 * np.eye(len(gram)))
+    target = np.linalg.solve(root, right)
+    one = 1e3 * np.sqrt(np.trace(gram) + 1e-6)
+    system = np.vstack((root.T, pull, one * np.ones((1, len(towards)))))
+    weights, _ = nnls(system, np.concatenate((target, pull @ towards, [one])))
+    return weights / weights.sum() if weights.sum() > 0 else towards
+
+
+def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, unseen: Tensor, holdout: Holdout | None) -> Stack:
+    """Fit the weights of every distance.
+
+    Args:
+        candidates: By name, ``T 3 H W``.
+        index: ``T 1 H W``, from :func:`distance_bins`.
+        unseen: ``T 1 H W`` bool, where nothing was copied.
+        holdout: The hidden known pixels; None, or too few of them unseen, gives equal weights.
+    """
+    names = tuple(candidates)
+    equal = np.full(len(names), 1 / len(names))
+    weights = np.tile(equal, (len(DISTANCES) + 1, 1))
+    if holdout is None:
+        return Stack(names, weights)
+    chosen = (holdout.masks.cpu() & unseen)[:, 0]
+    if chosen.sum() < LEAST_PIXELS:
+        return Stack(names, weights)
+    values = np.stack([c.permute(0, 2, 3, 1)[chosen].double().numpy() for c in candidates.values()], axis=-1)
+    truth = holdout.truth.cpu().permute(0, 2, 3, 1)[chosen].double().numpy()
+    where = index[:, 0][chosen].numpy()
+    flat = convex(values.reshape(-1, len(names)), truth.reshape(-1), equal)
+    for b in range(len(weights)):
+        mine = where == b
+        few = mine.sum() < LEAST_PIXELS
+        weights[b] = flat if few else convex(values[mine].reshape(-1, len(names)), truth[mine].reshape(-1), flat)
+    return Stack(names, weights)
+
+
+def apply_stack(stack: Stack, candidates: Mapping[str, Tensor], index: Tensor, masks: Tensor) -> Tensor:
+    """Weigh the candidates; weights are averaged over a small box inside the hole.
+
+    Returns:
+        ``T 3 H W``; outside ``masks`` it is meaningless.
+    """
+    table = torch.from_numpy(stack.weights).float()
+    maps = table[index[:, 0]].permute(0, 3, 1, 2) * masks
+    inside = nn_functional.avg_pool2d(masks.float(), SMOOTHING, 1, SMOOTHING // 2)
+    smooth = nn_functional.avg_pool2d(maps, SMOOTHING, 1, SMOOTHING // 2) / inside.clamp(min=1e-6)
+    total = torch.zeros_like(next(iter(candidates.values())))
+    for k, name in enumerate(stack.names):
+        total += smooth[:, k : k + 1] * candidates[name]
+    return total.clamp(0, 1)

@@ -1,0 +1,148 @@
+"""DIP-Vid, DIP-Vid-3DCN and DIP-Vid-Flow: one network for all frames of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vidinternal.core.contracts import FitContext, FitResult
+from vidinternal.core.seeds import generator as seeded
+from vidinternal.learn.pace import Pace
+from vidinternal.learn.watch import Watch
+from vidinternal.methods.video_inpainting.config import DipVidConfig, DipVidFlowConfig
+from vidinternal.methods.video_inpainting.curriculum import (
+    Batch,
+    flow_batches,
+    flow_schedule,
+    median_batch,
+    window_schedule,
+    windows,
+)
+from vidinternal.methods.video_inpainting.inference import assemble
+from vidinternal.methods.video_inpainting.training import BatchData, Trainer
+
+_TELL_EVERY = 10  # iterations between two words of progress
+_RENDER_COST = 0.5  # iterations that generating one window without gradient takes, at most
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The order of batches and where it ends.
+
+    Attributes:
+        batches: In order; may be endless.
+        iterations: Of the paper's full schedule.
+        median: The batch in the middle of the clip, trained on before the output is taken.
+    """
+
+    batches: Iterator[Batch]
+    iterations: int
+    median: Batch
+
+    @classmethod
+    def of(cls, config: DipVidConfig, total: int, strides: tuple[int, ...], seed: int) -> Schedule:
+        """The mode's schedule for a clip of ``total`` frames; ``strides`` are those that have a batch."""
+        random = seeded(seed, "schedule")
+        if isinstance(config, DipVidFlowConfig):
+            median = median_batch(total, config.batch, min(strides, default=0))
+            batches = flow_batches(total, config.batch, strides)
+            per_pass = config.batches_per_pass + 1
+            order = flow_schedule(batches, config.batches_per_pass, median, random)
+        else:
+            median = median_batch(total, config.batch)
+            per_pass = len(windows(total, config.batch))
+            order = window_schedule(total, config.batch, config.passes, random)
+        return cls(order, config.passes * per_pass * config.inner_iterations, median)
+
+
+class JointFit:
+    """Trains until the schedule, the cap, the time or the patience ends.
+
+    A fit that ends before its schedule still closes as each pass does, on the median batch, for a tenth of its
+    iterations but no longer than one batch takes; otherwise the output would favour whichever frames came last.
+
+    Args:
+        trainer: The network and its objective.
+        config: The mode's settings.
+        context: Time, progress and hold-out.
+        schedule: The order of batches.
+    """
+
+    def __init__(self, trainer: Trainer, config: DipVidConfig, context: FitContext, schedule: Schedule) -> None:
+        self.trainer, self.config, self.schedule, self.context = trainer, config, schedule, context
+        self.total = len(trainer.footage.frames)
+        self.cap = min(config.iterations or schedule.iterations, schedule.iterations)
+        self.pace = Pace(context.budget, self.cap)
+        self.watch = Watch(context, self.pace, config.patience)
+        self.render_cost = _RENDER_COST * len(windows(self.total, config.batch))
+
+    def run(self) -> FitResult:
+        """Train and return the best output."""
+        stopped = self._train()
+        if stopped == "budget" or (stopped == "iterations" and self.cap < self.schedule.iterations):
+            self._close()
+        self._look()
+        best = self.watch.best
+        return FitResult(
+            frames=best.kept(),
+            stopped=stopped,
+            iterations=self.pace.iteration,
+            seconds=self.pace.seconds(),
+            history=tuple(self.watch.history),
+            weights=best.weights,
+            signature=self.trainer.generator.signature,
+        )
+
+    def _train(self) -> str:
+        """Go through the schedule; return why it ended."""
+        for batch in self.schedule.batches:
+            data = self.trainer.prepare(batch)
+            for _ in range(self.config.inner_iterations):
+                reason = self._reason_to_stop()
+                if reason:
+                    return reason
+                self._step(data)
+                if self.pace.iteration % self.config.look_every == 0:
+                    self._look_in_passing()
+            if batch.ends_pass:
+                self._look_in_passing()
+        return "iterations"
+
+    def _reason_to_stop(self) -> str | None:
+        if self.watch.diverged:
+            return "diverged"
+        if self.watch.best.exhausted:
+            return "held-out score"
+        cut_short = self.cap < self.schedule.iterations
+        if self.pace.over_cap(min(self.config.inner_iterations, self.cap // 10) if cut_short else 0):
+            return "iterations"
+        return "budget" if self.pace.over_budget(self._closing_iterations() + self.render_cost) else None
+
+    def _closing_iterations(self) -> int:
+        return min(self.config.inner_iterations, self.pace.iteration // 10)
+
+    def _close(self) -> None:
+        """Train on the median batch before the output is taken."""
+        data = self.trainer.prepare(self.schedule.median)
+        for _ in range(max(self._closing_iterations(), self.cap - self.pace.iteration)):
+            if self.pace.over_cap() or self.pace.over_budget(self.render_cost):
+                return
+            self._step(data)
+
+    def _step(self, data: BatchData) -> None:
+        self.trainer.step(data)
+        self.pace.tick()
+        if self.pace.iteration % _TELL_EVERY == 0:
+            self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}")
+
+    def _look_in_passing(self) -> None:
+        """Look, unless that would take the time that the end needs."""
+        if not self.pace.over_budget(self._closing_iterations() + 2 * self.render_cost):
+            self._look()
+
+    def _look(self) -> None:
+        history = self.watch.history
+        if history and history[-1].iteration == self.pace.iteration:
+            return
+        frames = assemble(self.total, self.config.batch, self.trainer.render)
+        self.watch.look(frames, self.trainer.objective.values(), self.trainer.generator.weights)

@@ -1,0 +1,117 @@
+"""DIP: a new network and optimiser for every frame, each keeping its best iterate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vidinternal.core.contracts import FitContext, FitResult, HistoryPoint, Holdout
+from vidinternal.core.seeds import branch
+from vidinternal.learn.pace import Pace
+from vidinternal.learn.stopping import BestSoFar
+from vidinternal.learn.watch import not_finite
+from vidinternal.methods.video_inpainting.config import DipConfig
+from vidinternal.methods.video_inpainting.curriculum import Batch
+from vidinternal.methods.video_inpainting.generator import Generator, network_config
+from vidinternal.methods.video_inpainting.training import Footage, Trainer
+
+_TELL_EVERY = 10
+
+
+@dataclass(frozen=True)
+class _FrameFit:
+    """How the fit of one frame ended."""
+
+    frame: Tensor
+    stopped: str
+    iterations: int
+    seconds: float
+    terms: Mapping[str, float]
+    score: float | None
+    weights: Mapping[str, Tensor]
+
+
+class PerFrameFit:
+    """Fits the frames that have a hole, one after another; the others are returned as they came.
+
+    Iterations and time are shared out evenly. The iterate kept is the one with the best held-out score, and where
+    nothing is held out in a frame, the one with the lowest ``L_r``, as published.
+
+    Args:
+        footage: The window, without flow.
+        config: The mode's settings.
+        context: Time, progress, hold-out and weights that every frame starts from.
+    """
+
+    def __init__(self, footage: Footage, config: DipConfig, context: FitContext) -> None:
+        self.footage, self.config, self.context = footage, config, context
+        self.shape = network_config(config, (footage.frames.shape[-2], footage.frames.shape[-1]))
+        self.wanted = [t for t, hole in enumerate(footage.holes) if bool(hole.any())]
+        full = config.iterations_per_frame
+        share = full if config.iterations is None else config.iterations // len(self.wanted)
+        self.cap = max(1, min(full, share))
+
+    def run(self) -> FitResult:
+        """Fit every frame and return the assembled output with the weights of the last frame's network."""
+        frames, fits, history, signature = self.footage.frames.clone(), [], [], ""
+        for number, index in enumerate(self.wanted):
+            generator = self._generator(index)
+            signature = generator.signature
+            fit = self._fit(index, number, generator)
+            frames[index] = fit.frame
+            fits.append(fit)
+            iterations, seconds = sum(f.iterations for f in fits), sum(f.seconds for f in fits)
+            history.append(HistoryPoint(iterations, seconds, fit.terms, fit.score))
+        reasons = {fit.stopped for fit in fits}
+        ordered = ("diverged", "budget", "held-out score", "iterations")
+        return FitResult(
+            frames=frames,
+            stopped=next(reason for reason in ordered if reason in reasons),
+            iterations=history[-1].iteration,
+            seconds=history[-1].seconds,
+            history=tuple(history),
+            weights=fits[-1].weights,
+            signature=signature,
+        )
+
+    def _generator(self, index: int) -> Generator:
+        device = self.footage.frames.device
+        generator = Generator(self.shape, branch(self.context.seed, "frame", index), device, self.config)
+        generator.start_from(self.config, self.context)
+        return generator
+
+    def _fit(self, index: int, number: int, generator: Generator) -> _FrameFit:
+        left = len(self.wanted) - number
+        pace = Pace(self.context.budget.share(1.0 / left), self.cap)
+        trainer = Trainer(self.footage, generator, self.config)
+        data = trainer.prepare(Batch((index,)))
+        holdout, best, stopped = self._holdout(index), BestSoFar(self.config.patience), None
+        while stopped is None:
+            output = trainer.step(data)
+            pace.tick()
+            if not bool(torch.isfinite(output).all()):
+                if best.frames is None:
+                    raise not_finite(pace.iteration)
+                stopped = "diverged"
+                break
+            stopped = "iterations" if pace.over_cap() else "budget" if pace.over_budget() else None
+            if holdout is None:
+                best.offer(pace.iteration, output, -trainer.objective.values()["L_r"], dict)
+            elif stopped or pace.iteration % self.config.look_every == 0:
+                best.offer(pace.iteration, output, holdout.score(output), dict)
+                stopped = stopped or ("held-out score" if best.exhausted else None)
+            if stopped or pace.iteration % _TELL_EVERY == 0:
+                share = (number + pace.share()) / len(self.wanted)
+                self.context.progress(share, f"frame {number + 1} of {len(self.wanted)}, iteration {pace.iteration}")
+        score = best.score if holdout is not None else None
+        terms = trainer.objective.values()
+        return _FrameFit(best.kept()[0], stopped, pace.iteration, pace.seconds(), terms, score, generator.weights())
+
+    def _holdout(self, index: int) -> Holdout | None:
+        whole = self.context.holdout
+        if whole is None or not bool(whole.masks[index].any()):
+            return None
+        return Holdout(whole.masks[index : index + 1], whole.truth[index : index + 1])

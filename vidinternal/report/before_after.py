@@ -1,0 +1,96 @@
+"""A strip of source, hole and result: ``python -m vidinternal.report.before_after SOURCE RESULT OUT.png [MASK]``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vidinternal.core.clip import ClipInfo
+from vidinternal.core.errors import UsageError
+from vidinternal.media.color import to_rgb
+from vidinternal.media.decode import ClipReader
+from vidinternal.media.mask_source import open_masks
+from vidinternal.media.probe import probe
+from vidinternal.report.pictures import Picture, fitted, grid, label, overlay, png, to_picture
+
+WIDTH = 480
+"""Widest a picture of a strip gets, pixels."""
+
+
+def frame_picture(reader: ClipReader, index: int) -> Picture:
+    """One frame of a clip as RGB."""
+    return to_picture(to_rgb(next(iter(reader.frames(index, index + 1))), reader.info))
+
+
+def moments(weights: Sequence[float], wanted: int = 3) -> tuple[int, ...]:
+    """Frames worth showing: in each of ``wanted`` equal parts of the clip, the one with most to show.
+
+    Args:
+        weights: What each frame has to show, e.g. its masked pixels.
+        wanted: How many frames.
+
+    Returns:
+        Indices in order; frames with nothing to show only where no frame has anything.
+    """
+    parts = [part for part in np.array_split(np.arange(len(weights)), min(wanted, len(weights))) if len(part)]
+    best = [int(max(part, key=lambda i: weights[i])) for part in parts]
+    shown = [i for i in best if weights[i] > 0]
+    return tuple(shown or best)
+
+
+def mask_at(mask: Path, index: int, info: ClipInfo) -> np.ndarray:
+    """One mask as ``H W`` bool."""
+    return np.asarray(open_masks(mask).read(index, index + 1, info.width, info.height))[0]
+
+
+def strip(source: Path, result: Path, masks: Sequence[np.ndarray], chosen: Sequence[int]) -> bytes:
+    """A PNG with a row for each chosen frame: before, hole, after.
+
+    Args:
+        source: The clip.
+        result: What was made of it; as many frames.
+        masks: ``H W`` bool for each chosen frame.
+        chosen: Frame indices.
+    """
+    readers = ClipReader(probe(source)), ClipReader(probe(result))
+    rows = []
+    for mask, index in zip(masks, chosen, strict=True):
+        before, after = (frame_picture(reader, index) for reader in readers)
+        cells = (("before", before), ("hole", overlay(before, mask)), ("after", after))
+        rows.append([label(fitted(p, WIDTH), f"{name}, frame {index}") for name, p in cells])
+    return png(grid(rows))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the strip that the command line asks for.
+
+    Raises:
+        UsageError: Not four paths.
+    """
+    if len(arguments) != 4:
+        raise UsageError("before_after", expected="SOURCE RESULT OUT.png MASK", got=" ".join(arguments))
+    source, result, out, mask = (Path(a) for a in arguments)
+    info = probe(source)
+    count = len(ClipReader(info))
+    masked = [float(mask_at(mask, i, info).sum()) for i in range(count)]
+    chosen = moments(masked)
+    write_atomically(out, strip(source, result, [mask_at(mask, i, info) for i in chosen], chosen))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,73 @@
+"""The page of a finished run: its record, and what it did to the most masked frames of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vidinternal.core.clip import Window
+from vidinternal.report.before_after import WIDTH, moments, strip
+from vidinternal.report.page import write_page
+from vidinternal.report.pictures import fitted, flow_picture, grid, label, png
+from vidinternal.runner.job import Job, JobResult
+from vidinternal.runner.run import Run, open_run
+from vidinternal.stages.artifacts import Flows, MaskTrack
+
+
+def write_run_page(job: Job, result: JobResult, path: Path) -> None:
+    """Write the HTML page of a run.
+
+    Args:
+        job: The job, as it was run.
+        result: What came of it.
+        path: The HTML file.
+
+    Raises:
+        UsageError: Jinja is not installed.
+        MediaError: The source or the result cannot be read.
+    """
+    write_page(result.record, run_pictures(open_run(job), result.destination), path)
+
+
+def run_pictures(run: Run, destination: Path) -> Mapping[str, bytes]:
+    """PNG strips of a finished run by caption: before, hole and after, and the reference flow where there is some.
+
+    Args:
+        run: The run; its artifacts are read from its workspace.
+        destination: The file it wrote.
+    """
+    windows = run.windows()
+    tracks = {w.index: _track(run, w) for w in windows.windows}
+    weights = np.zeros(max(w.end for w in windows.windows))
+    owner: dict[int, Window] = {}
+    for window in windows.windows:
+        for index in windows.owned(window):
+            owner[index] = window
+            weights[index] = float(tracks[window.index].masks[index - window.start].sum())
+    chosen = moments(weights.tolist())
+    masks = [tracks[owner[i].index].masks[i - owner[i].start, 0].numpy() for i in chosen]
+    pictures = {"before, hole and after": strip(run.info.path, destination, masks, chosen)}
+    flows = _flow_pictures(run, owner, chosen)
+    return pictures | ({"reference flow to the next frame, inside the work area": flows} if flows else {})
+
+
+def _track(run: Run, window: Window) -> MaskTrack:
+    return run.read("masks", window)
+
+
+def _flow_pictures(run: Run, owner: Mapping[int, Window], chosen: tuple[int, ...]) -> bytes | None:
+    """Colour pictures of the stride-1 flow at the chosen frames, or None where the run made no flow."""
+    if run.spec.stage("flow") is None:
+        return None
+    cells = []
+    for index in chosen:
+        window = owner[index]
+        flows: Flows = run.read("flow", window)
+        if 1 not in flows.fields:
+            continue
+        flow = flows.fields[1].flow[index - window.start]
+        longest = float(flow.norm(dim=0).max())
+        cells.append(label(fitted(flow_picture(flow), WIDTH), f"frame {index}, longest {longest:.1f} px"))
+    return png(grid([cells])) if cells else None

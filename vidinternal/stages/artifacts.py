@@ -1,0 +1,275 @@
+"""The artifacts that pass between stages, and how each is kept in a folder of the workspace.
+
+Arrays are stored as safetensors and everything else as JSON, so that any artifact can be looked at and nothing is
+unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from vidinternal.core.clip import Shot, Window
+from vidinternal.core.contracts import FlowField, FlowSet
+
+Box = tuple[int, int, int, int]
+"""``(y0, y1, x0, x1)`` in pixels, ends excluded."""
+
+
+class Artifact(Protocol):
+    """Something a stage writes and a later one reads."""
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read itself back."""
+        ...
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path)
+
+
+def _save_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+def _load_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How the clip is cut.
+
+    Attributes:
+        shots: Uncut takes that tile the clip.
+        windows: Pieces of shots that fit in memory, in order.
+    """
+
+    shots: tuple[Shot, ...]
+    windows: tuple[Window, ...]
+
+    def owned(self, window: Window) -> range:
+        """The frames this window writes: all of its own but those its successor cross-fades."""
+        following = self.windows[window.index + 1] if window.index + 1 < len(self.windows) else None
+        shared = following is not None and following.overlap > 0
+        return range(window.start, following.start if shared and following else window.end)
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        _save_json(
+            folder / "windows.json",
+            {"shots": [asdict(s) for s in self.shots], "windows": [asdict(w) for w in self.windows]},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Windows:
+        """Read itself back."""
+        value = _load_json(folder / "windows.json")
+        return cls(tuple(Shot(**s) for s in value["shots"]), tuple(Window(**w) for w in value["windows"]))
+
+
+@dataclass(frozen=True)
+class MaskTrack:
+    """What is to be filled in one window.
+
+    Attributes:
+        masks: ``T 1 H W`` bool, True = to fill.
+        box: The work area: the holes of all frames with a margin of known picture; None when nothing is masked.
+    """
+
+    masks: Tensor
+    box: Box | None
+
+    def cropped(self) -> Tensor:
+        """The masks inside the box, ``T 1 h w``."""
+        if self.box is None:
+            raise ValueError("nothing is masked in this window, so there is no work area to crop to")
+        y0, y1, x0, x1 = self.box
+        return self.masks[..., y0:y1, x0:x1]
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        array = self.masks.cpu().numpy()
+        _save_arrays(folder / "masks.safetensors", {"packed": np.packbits(array)})
+        _save_json(folder / "masks.json", {"shape": array.shape, "box": self.box})
+
+    @classmethod
+    def load(cls, folder: Path) -> MaskTrack:
+        """Read itself back."""
+        meta = _load_json(folder / "masks.json")
+        shape = tuple(meta["shape"])
+        packed = load_file(folder / "masks.safetensors")["packed"]
+        array = np.unpackbits(packed, count=int(np.prod(shape))).astype(bool).reshape(shape)
+        return cls(torch.from_numpy(array), tuple(meta["box"]) if meta["box"] else None)
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Reference flow inside the work area of one window; kept as float16 (finer than 0.01 px below 16 px).
+
+    Attributes:
+        fields: By signed stride; empty when no method asked for flow or nothing is masked.
+    """
+
+    fields: FlowSet = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        arrays: dict[str, np.ndarray] = {}
+        for stride, entry in self.fields.items():
+            arrays[f"flow{stride:+d}"] = entry.flow.cpu().numpy().astype(np.float16)
+            arrays[f"valid{stride:+d}"] = entry.valid.cpu().numpy()
+        _save_json(folder / "flow.json", {"strides": sorted(self.fields)})
+        if arrays:
+            _save_arrays(folder / "flow.safetensors", arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> Flows:
+        """Read itself back."""
+        strides = _load_json(folder / "flow.json")["strides"]
+        arrays = load_file(folder / "flow.safetensors") if strides else {}
+        return cls(
+            {
+                s: FlowField(
+                    torch.from_numpy(arrays[f"flow{s:+d}"].astype(np.float32)),
+                    torch.from_numpy(arrays[f"valid{s:+d}"]),
+                    s,
+                )
+                for s in strides
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Fill:
+    """What a method made of one window.
+
+    Attributes:
+        frames: ``T 3 h w`` float32 RGB inside ``box``, the method's full output; None when nothing is masked.
+        box: The work area.
+        provenance: ``T 1 h w`` int16 window frame each pixel was copied from, -1 = not copied; or None.
+        weights: Named weights for warm starts; empty when the method does not train.
+        facts: JSON-ready account: method, iterations, seconds, stop reason, history, self-score, notes.
+    """
+
+    frames: Tensor | None
+    box: Box | None
+    provenance: Tensor | None = None
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder; colours are kept with 16 bits."""
+        _save_json(folder / "fill.json", {"box": self.box, "facts": dict(self.facts)})
+        arrays: dict[str, np.ndarray] = {}
+        if self.frames is not None:
+            arrays["frames"] = np.round(self.frames.cpu().numpy().clip(0, 1) * 65535).astype(np.uint16)
+        if self.provenance is not None:
+            arrays["provenance"] = self.provenance.cpu().numpy().astype(np.int16)
+        if arrays:
+            _save_arrays(folder / "fill.safetensors", arrays)
+        if self.weights:
+            weights = {k: v.detach().cpu().float().numpy() for k, v in self.weights.items()}
+            _save_arrays(folder / "weights.safetensors", weights)
+
+    @classmethod
+    def load(cls, folder: Path) -> Fill:
+        """Read itself back."""
+        meta = _load_json(folder / "fill.json")
+        path, weights_path = folder / "fill.safetensors", folder / "weights.safetensors"
+        arrays = load_file(path) if path.exists() else {}
+        frames, provenance = arrays.get("frames"), arrays.get("provenance")
+        weights = load_file(weights_path) if weights_path.exists() else {}
+        return cls(
+            None if frames is None else torch.from_numpy(frames.astype(np.float32) / 65535),
+            tuple(meta["box"]) if meta["box"] else None,
+            None if provenance is None else torch.from_numpy(provenance),
+            {k: torch.from_numpy(v) for k, v in weights.items()},
+            meta["facts"],
+        )
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The samples that change, in the source's own planes.
+
+    Attributes:
+        frames: For each changed frame of the clip, one ``(y0, x0, samples)`` per plane, or None for a plane that does
+            not change; ``samples`` replaces a rectangle of the plane and equals the source wherever no mask touches.
+        seam: Mean absolute difference of the two fills of cross-faded frames inside the hole, in 8-bit codes; None
+            where the window has no overlap.
+    """
+
+    frames: Mapping[int, tuple[tuple[int, int, np.ndarray] | None, ...]]
+    seam: float | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        arrays: dict[str, np.ndarray] = {}
+        places: dict[str, list[list[int] | None]] = {}
+        for index, planes in self.frames.items():
+            places[str(index)] = [None if p is None else [p[0], p[1]] for p in planes]
+            arrays |= {f"{index}.{k}": p[2] for k, p in enumerate(planes) if p is not None}
+        _save_json(folder / "patches.json", {"places": places, "seam": self.seam})
+        if arrays:
+            _save_arrays(folder / "patches.safetensors", arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> Patches:
+        """Read itself back."""
+        meta = _load_json(folder / "patches.json")
+        path = folder / "patches.safetensors"
+        arrays = load_file(path) if path.exists() else {}
+        frames = {
+            int(index): tuple(
+                None if place is None else (place[0], place[1], arrays[f"{index}.{k}"])
+                for k, place in enumerate(places)
+            )
+            for index, places in meta["places"].items()
+        }
+        return cls(frames, meta["seam"])
+
+
+@dataclass(frozen=True)
+class Written:
+    """The file that was written.
+
+    Attributes:
+        facts: JSON-ready account of the encoder: path, frames, codec, quality, bytes, notes.
+    """
+
+    facts: Mapping[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        _save_json(folder / "result.json", dict(self.facts))
+
+    @classmethod
+    def load(cls, folder: Path) -> Written:
+        """Read itself back."""
+        return cls(_load_json(folder / "result.json"))
+
+
+KINDS: Mapping[str, type[Artifact] | None] = {
+    "frames": None,
+    "windows": Windows,
+    "masks": MaskTrack,
+    "flow": Flows,
+    "fill": Fill,
+    "patches": Patches,
+    "result": Written,
+}
+"""Every artifact name and its type; None marks a handle that is made again instead of being stored."""

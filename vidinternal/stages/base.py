@@ -1,0 +1,147 @@
+"""The contract of a stage: a name, what it reads and writes, typed settings, one ``run``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import create_model
+
+from vidinternal.core.budget import Budget
+from vidinternal.core.clip import ClipInfo, Window
+from vidinternal.core.config import StrictModel
+from vidinternal.core.contracts import MethodCard, Progress, no_progress
+from vidinternal.core.timecode import Region
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Scope(StrEnum):
+    """Whether a stage runs once for the clip or once for every window."""
+
+    CLIP = "clip"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True)
+class JobInputs:
+    """What a person gave beside the pipeline.
+
+    Attributes:
+        source: The clip.
+        destination: Where the result goes.
+        mask: Video, image or folder of images, white = remove; or None.
+        regions: Rectangles to fill, optionally limited in time.
+        mask_fit: Whether a mask of another size, length or rate is fitted instead of refused.
+    """
+
+    source: Path
+    destination: Path
+    mask: Path | None = None
+    regions: tuple[Region, ...] = ()
+    mask_fit: bool = False
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Everything a stage gets beside the artifacts it reads.
+
+    Attributes:
+        job: The job's inputs.
+        info: The clip.
+        device: Where to compute.
+        seed: Root seed of this stage and window.
+        window: The window, for stages of that scope.
+        budget: Its time.
+        progress: Tells how far it is.
+    """
+
+    job: JobInputs
+    info: ClipInfo
+    device: torch.device
+    seed: int = 0
+    window: Window | None = None
+    budget: Budget = field(default_factory=Budget)
+    progress: Progress = no_progress
+
+    def this_window(self) -> Window:
+        """The window of a window-scoped stage."""
+        if self.window is None:
+            raise RuntimeError("a window-scoped stage was run without a window")
+        return self.window
+
+
+class Stage(ABC):
+    """One step of a pipeline.
+
+    Class attributes:
+        name: Its name in YAML and in ``--set``.
+        scope: Once for the clip, or once for every window.
+        summary: One line for ``vidinternal stages``.
+        reads: Names of artifacts it needs; each must be written by an earlier stage.
+        writes: Names of the artifacts it makes.
+        recalls: Names of artifacts of the window before that it also gets, as ``previous:<name>``; None for the first.
+        kept: Whether its artifacts are stored in the workspace; False for handles that are cheap to make again.
+        task: The task of the methods it can run (``methods.cards(task)``), or None for a stage without methods.
+        from_job: Fields of :class:`JobInputs` that its result depends on.
+        timed: Whether the time allowed changes its result.
+        Config: Its typed settings; a stage with a ``task`` has a field ``method``.
+    """
+
+    name: ClassVar[str]
+    scope: ClassVar[Scope]
+    summary: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]]
+    writes: ClassVar[tuple[str, ...]]
+    recalls: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[bool] = True
+    task: ClassVar[str | None] = None
+    from_job: ClassVar[tuple[str, ...]] = ()
+    timed: ClassVar[bool] = False
+    Config: ClassVar[type[StrictModel]]
+
+    def __init__(self, config: Any, options: StrictModel | None = None) -> None:
+        """Keep the settings.
+
+        Args:
+            config: An instance of ``Config``.
+            options: Settings of the chosen method, an instance of its card's ``config``; None without a method.
+        """
+        self.config = config
+        self.options = options
+
+    def preflight(self, context: StageContext) -> tuple[str, ...]:
+        """Refuse, before any work, what cannot work; return notes a person should read.
+
+        Raises:
+            UserError: The job cannot be done as asked.
+        """
+        del context
+        return ()
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
+        """Make the artifacts named in ``writes`` from those named in ``reads``."""
+
+
+def settings_model(stage: type[Stage], card: MethodCard | None) -> type[StrictModel]:
+    """The fields a stage accepts in YAML: its own and, flat beside them, those of the method chosen.
+
+    Raises:
+        RuntimeError: A method's field has the name of one of the stage's.
+    """
+    own = stage.Config.model_fields
+    if card is None:
+        return stage.Config
+    clash = own.keys() & card.config.model_fields.keys()
+    if clash:
+        raise RuntimeError(f"method '{card.name}' and stage '{stage.name}' both have a field {sorted(clash)}")
+    fields: dict[str, Any] = {n: (f.annotation, f) for n, f in {**own, **card.config.model_fields}.items()}
+    fields["stage"] = (Literal[stage.name], stage.name)
+    fields["method"] = (Literal[card.name], card.name)
+    return create_model(f"{stage.name}_{card.name}", __base__=StrictModel, **fields)

@@ -1,0 +1,59 @@
+"""Stage ``flow``: reference optical flow that never saw what is under the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from vidinternal.core.config import StrictModel
+from vidinternal.methods import flow_method
+from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
+from vidinternal.stages.artifacts import Flows, MaskTrack
+from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.work_area import load_work_area
+
+
+class Config(StrictModel):
+    """Which flow, and how it is checked."""
+
+    method: str = "dis"
+    """Flow method."""
+    strides: tuple[int, ...] | None = None
+    """Frame distances, each taken in both directions; None = those the inpainting method asks for."""
+    ring: int = Field(21, ge=0)
+    """Pixels around the hole in which the flow is thrown away and completed: the fill poisons it there."""
+    tolerance: float = Field(1.1774, gt=0)
+    """Largest forward/backward residual of a valid flow, pixels: exp(-r^2/2) > 0.5."""
+
+
+class Flow(Stage):
+    """Estimates, checks and completes flow in the work area."""
+
+    name = "flow"
+    scope = Scope.WINDOW
+    summary = "Reference flow between frames, forward/backward checked, thrown away around holes and completed."
+    reads = ("frames", "masks")
+    writes = ("flow",)
+    task = "flow"
+    Config = Config
+
+    def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
+        """Return ``flow`` of this window; empty where nothing is masked or no method asks for flow."""
+        track: MaskTrack = inputs["masks"]
+        if track.box is None or not self.config.strides:
+            return {"flow": Flows()}
+        area = load_work_area(inputs["frames"], context.this_window(), track)
+        method = flow_method(self.config.method)
+        fields = reference_flow(
+            area,
+            track.cropped(),
+            self.config.strides,
+            lambda source, target: method.flow(source, target, self.options, context.device),
+            ReferenceFlowSettings(ring=self.config.ring, tolerance=self.config.tolerance),
+        )
+        return {"flow": Flows(fields)}
+
+
+STAGE = Flow

@@ -1,0 +1,67 @@
+"""Stage ``inpaint``: one registered method fills the holes of a window and scores itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from vidinternal.core.config import StrictModel
+from vidinternal.core.contracts import FitContext
+from vidinternal.stages.artifacts import Fill, MaskTrack
+from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.fill_window import FillRequest, fill_window
+from vidinternal.stages.work_area import load_work_area
+
+
+class Config(StrictModel):
+    """Which method, at what size, scored or not."""
+
+    method: str = "propagation"
+    """Inpainting method."""
+    max_side: int = Field(0, ge=0)
+    """Longest side to work at, pixels; 0 = full size for methods that copy, 448 for methods that train."""
+    copies: int = Field(2, ge=0, le=4)
+    """Copies of the hole hidden on known places to score the fill without ground truth; 0 = no score."""
+    warm_start: bool = True
+    """Whether a method that trains starts from the weights of the window before."""
+
+
+class Inpaint(Stage):
+    """Fills holes."""
+
+    name = "inpaint"
+    scope = Scope.WINDOW
+    summary = "Fills the masked pixels with one of the inpainting methods and scores the fill on hidden known pixels."
+    reads = ("frames", "masks", "flow")
+    writes = ("fill",)
+    recalls = ("fill",)
+    task = "inpaint"
+    timed = True
+    Config = Config
+
+    def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
+        """Return ``fill`` of this window; empty where nothing is masked."""
+        track: MaskTrack = inputs["masks"]
+        if track.box is None or self.options is None:
+            return {"fill": Fill(None, None, facts={"method": self.config.method, "skipped": "nothing masked"})}
+        earlier: Fill | None = inputs["previous:fill"] if self.config.warm_start else None
+        fit = FitContext(
+            seed=context.seed,
+            device=context.device,
+            budget=context.budget,
+            progress=context.progress,
+            start=earlier.weights if earlier and earlier.weights else None,
+            start_signature=earlier.facts.get("signature") if earlier else None,
+        )
+        request = FillRequest(self.config.method, self.options, self.config.max_side, self.config.copies)
+        area = load_work_area(inputs["frames"], context.this_window(), track)
+        result, facts = fill_window(area, track.cropped(), inputs["flow"].fields, request, fit)
+        facts = {**facts, "hole_pixels": int(track.masks.sum()), "warm": fit.start is not None}
+        provenance = None if result.provenance is None else result.provenance.to(torch.int16)
+        return {"fill": Fill(result.frames.cpu(), track.box, provenance, result.weights or {}, facts)}
+
+
+STAGE = Inpaint

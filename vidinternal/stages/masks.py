@@ -1,0 +1,123 @@
+"""Stage ``masks``: what is to be filled, from a file, a folder or rectangles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from vidinternal.core.clip import ClipInfo
+from vidinternal.core.config import StrictModel
+from vidinternal.core.errors import MaskError
+from vidinternal.core.timecode import ClockTime, FrameIndex, Point, Region
+from vidinternal.media.mask_source import check_fits, open_masks
+from vidinternal.media.probe import frame_pts
+from vidinternal.ops.masks import bounding_box, dilate, temporal_hull
+from vidinternal.stages.artifacts import MaskTrack
+from vidinternal.stages.base import Scope, Stage, StageContext
+
+
+class Config(StrictModel):
+    """How masks are grown."""
+
+    dilate: int = Field(0, ge=0)
+    """Pixels added around every mask."""
+    hull: int = Field(0, ge=0)
+    """Frames before and after over which masks are united."""
+    context: int = Field(64, ge=16)
+    """Pixels of known picture around the holes that methods get to see."""
+
+
+def covers(region: Region, index: int, seconds: Fraction) -> bool:
+    """Whether a region is on at a frame, given by its index and its exact time from the clip's first frame."""
+
+    def reached(point: Point) -> bool:
+        return index >= point.frame if isinstance(point, FrameIndex) else seconds >= point.seconds
+
+    started = region.start is None or reached(region.start)
+    return started and not (region.end is not None and reached(region.end))
+
+
+def check_region(region: Region, info: ClipInfo, frames: int, duration: Fraction) -> None:
+    """Refuse a region that lies outside the picture or the clip.
+
+    Raises:
+        MaskError: Names both sizes or both times.
+    """
+    right, bottom = region.x + region.width, region.y + region.height
+    if right > info.width or bottom > info.height:
+        raise MaskError(
+            f"--region {region.x},{region.y},{region.width},{region.height}",
+            expected=f"a rectangle inside the {info.width}x{info.height} picture",
+            got=f"one that reaches x={right}, y={bottom}",
+        )
+    start = region.start
+    late = (isinstance(start, FrameIndex) and start.frame >= frames) or (
+        isinstance(start, ClockTime) and start.seconds > duration
+    )
+    if late:
+        raise MaskError(
+            f"--region ...@{start}",
+            expected=f"a start inside the clip of {frames} frames, {float(duration):.3f} s",
+            got=f"{start}",
+        )
+
+
+def draw_regions(regions: Sequence[Region], info: ClipInfo, pts: Sequence[int], span: range) -> np.ndarray:
+    """Return ``T H W`` bool for the frames of ``span``."""
+    masks = np.zeros((len(span), info.height, info.width), dtype=bool)
+    for row, index in enumerate(span):
+        seconds = (pts[index] - pts[0]) * info.time_base
+        for region in regions:
+            if covers(region, index, seconds):
+                masks[row, region.y : region.y + region.height, region.x : region.x + region.width] = True
+    return masks
+
+
+class Masks(Stage):
+    """Reads or draws the masks of a window."""
+
+    name = "masks"
+    scope = Scope.WINDOW
+    summary = "What to fill: a mask video, image or folder (--mask), rectangles (--region), grown as asked."
+    reads = ("frames", "windows")
+    writes = ("masks",)
+    from_job = ("mask", "regions", "mask_fit")
+    Config = Config
+
+    def preflight(self, context: StageContext) -> tuple[str, ...]:
+        """Refuse a job without a mask, and masks that do not fit the clip."""
+        job, info = context.job, context.info
+        if job.mask is None and not job.regions:
+            raise MaskError(
+                f"{job.source}: nothing to remove was given",
+                expected="--mask PATH (white = remove) or --region X,Y,W,H[@START-END]",
+                got="neither",
+                hint=f"vidinternal run inpaint {job.source.name} --region 40,400,560,60 -o {job.destination.name}",
+            )
+        pts = frame_pts(info)
+        if job.mask is not None:
+            check_fits(open_masks(job.mask), info, len(pts), job.mask_fit)
+        for region in job.regions:
+            check_region(region, info, len(pts), (pts[-1] - pts[0]) * info.time_base)
+        return ()
+
+    def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
+        """Return ``masks`` of this window."""
+        window, info, job = context.this_window(), context.info, context.job
+        pts = inputs["frames"].pts
+        first, last = max(0, window.start - self.config.hull), min(len(pts), window.end + self.config.hull)
+        drawn = draw_regions(job.regions, info, pts, range(first, last))
+        if job.mask is not None:
+            source = open_masks(job.mask)
+            drawn |= source.read(first, last, check_fits(source, info, len(pts), job.mask_fit))
+        masks = temporal_hull(torch.from_numpy(drawn).unsqueeze(1), self.config.hull)
+        masks = dilate(masks[window.start - first : window.end - first], self.config.dilate)
+        return {"masks": MaskTrack(masks, bounding_box(masks, self.config.context, multiple=8))}
+
+
+STAGE = Masks
