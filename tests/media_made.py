@@ -19,11 +19,13 @@ import av
 import av.filter
 import numpy as np
 
-from vidinternal.core.clip import ColorTags
+from vidinternal.core.clip import ClipInfo, ColorTags
+from vidinternal.media.decode import ClipReader
 from vidinternal.media.picture import NativeFrame, picture_format, plane_shape, sample_dtype, to_av
 
 SILENT = {"libx265": {"x265-params": "log-level=none"}}
 _CHROMA = {"u": 101, "v": 202, "g": 303, "b": 404, "a": 505}
+UNTAGGED = ColorTags()
 _ATTACHMENT = ("letters.txt", "text/plain", b"a file inside the file\n")
 
 
@@ -50,6 +52,7 @@ class Recipe:
         attachment: Whether to attach a small text file (Matroska only).
         cuts: Frames at which another scene begins.
         seed: Another texture.
+        speed: Pixels the texture moves right a frame; half as many down.
         options: Encoder options.
         interlaced: ``tff`` or ``bff`` to flag the pictures as such.
     """
@@ -62,7 +65,7 @@ class Recipe:
     codec: str = "ffv1"
     pts: Sequence[int] | None = None
     time_base: Fraction | None = None
-    color: ColorTags = ColorTags()
+    color: ColorTags = UNTAGGED
     sar: Fraction = Fraction(1)
     rotation: int = 0
     audio_tracks: int = 0
@@ -72,6 +75,7 @@ class Recipe:
     attachment: bool = False
     cuts: Sequence[int] = ()
     seed: int = 0
+    speed: int = 2
     options: Mapping[str, str] = field(default_factory=dict)
     interlaced: str = ""
 
@@ -90,25 +94,26 @@ def texture(seed: int) -> np.ndarray:
     """A 256 x 256 float64 periodic texture in [0, 1]: coarse blobs with fine grain, so that motion can be told."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
-    spectrum = np.fft.fft2(rng.standard_normal((256, 256))) / (0.02 + frequency)
+    spectrum = np.fft.fft2(rng.standard_normal((256, 256))) / (0.02 + frequency) ** 2
     field_ = np.real(np.fft.ifft2(spectrum))
     return (field_ - field_.min()) / (field_.max() - field_.min())
 
 
 def picture(recipe: Recipe, index: int) -> tuple[np.ndarray, ...]:
-    """The planes of picture ``index``: a texture that moves 2 pixels right and 1 down a frame; each cut brings another.
+    """The planes of picture ``index``: a texture that moves right and down; each cut brings another.
 
     Values keep to the limited range, so that no tag can make them illegal.
     """
     fmt = picture_format(recipe.pix_fmt)
     scene = recipe.seed + 1000 * sum(cut <= index for cut in recipe.cuts)
+    shift = recipe.speed * index
     planes = []
     for layout in fmt.planes:
         rows, columns = plane_shape(layout, *recipe.size)
-        canvas = np.roll(texture(scene + _CHROMA.get(layout.role, 0)), (index, 2 * index), (0, 1))
+        canvas = np.roll(texture(scene + _CHROMA.get(layout.role, 0)), (shift // 2, shift), (0, 1))
         y = (np.arange(rows) << layout.y_shift) % 256
         x = (np.arange(columns) << layout.x_shift) % 256
-        low, high = 16 << (fmt.depth - 8), 235 << (fmt.depth - 8)
+        low, high = (code << (fmt.depth - 8) for code in ((96, 160) if layout.role in "uv" else (16, 235)))
         planes.append(np.round(low + (high - low) * canvas[np.ix_(y, x)]).astype(sample_dtype(fmt)))
     return tuple(planes)
 
@@ -137,8 +142,34 @@ def clip(path: Path, **changes: Any) -> Path:
     return make(replace(Recipe(path.name), **changes), path.parent)
 
 
-def make(recipe: Recipe, folder: Path) -> Path:
-    """Write the file of a recipe into a folder and return its path."""
+def rewrite(info: ClipInfo, destination: Path, change: Callable[[np.ndarray, int, int], np.ndarray]) -> Path:
+    """Write a clip's pictures again, losslessly and at their times, every plane passed through ``change``.
+
+    Args:
+        info: The clip.
+        destination: The file to be; Matroska.
+        change: Gets a plane and its ``x_shift`` and ``y_shift``.
+    """
+    fmt = picture_format(info.pix_fmt)
+    natives = [
+        replace(f, planes=tuple(change(p, at.x_shift, at.y_shift) for p, at in zip(f.planes, fmt.planes, strict=True)))
+        for f in ClipReader(info).frames()
+    ]
+    recipe = Recipe(
+        destination.name,
+        size=(info.width, info.height),
+        frames=len(natives),
+        rate=info.rate,
+        pix_fmt=info.pix_fmt,
+        pts=[f.pts for f in natives],
+        time_base=info.time_base,
+        color=info.color,
+    )
+    return make(recipe, destination.parent, natives)
+
+
+def make(recipe: Recipe, folder: Path, natives: Sequence[NativeFrame] | None = None) -> Path:
+    """Write the file of a recipe into a folder, with the given pictures or its own, and return its path."""
     path = folder / recipe.name
     ticks = recipe.ticks
     options = {"avoid_negative_ts": "disabled"}
@@ -161,7 +192,7 @@ def make(recipe: Recipe, folder: Path) -> Path:
         copied = [p for i, tone in enumerate(tones) for p in _tone_packets(tone, seconds, 220 * (i + 1))]
         copied += [p for i, text in enumerate(texts) for p in _text_packets(text, seconds, i)]
         copied.sort(key=lambda p: (p.dts or 0) * p.time_base)
-        for packet in itertools.chain(_video_packets(video, recipe), copied):
+        for packet in itertools.chain(_video_packets(video, recipe, natives or pictures(recipe)), copied):
             container.mux(packet)
     return path
 
@@ -192,10 +223,10 @@ def _range_code(color: ColorTags) -> int:
     return {None: 0, False: 1, True: 2}[color.full_range]
 
 
-def _video_packets(video: Any, recipe: Recipe) -> list[Any]:
+def _video_packets(video: Any, recipe: Recipe, natives: Sequence[NativeFrame]) -> list[Any]:
     fmt = picture_format(recipe.pix_fmt)
     packets: list[Any] = []
-    for native in pictures(recipe):
+    for native in natives:
         frame = to_av(native, fmt, *recipe.size)
         frame.time_base = recipe.ticks
         frame.color_range = _range_code(recipe.color)
@@ -314,7 +345,7 @@ def _recipes() -> dict[str, Recipe | Callable[[Path], Path]]:
         Recipe("two_frames.mkv", frames=2),
         Recipe("no_audio.mp4", **_X264),
         Recipe("two_audio.mp4", frames=24, audio_tracks=2, **_X264),
-        Recipe("cut.mkv", size=(96, 64), frames=60, cuts=(31,)),
+        Recipe("cut.mkv", size=(96, 64), frames=60, cuts=(31,), speed=1),
         Recipe("tall.mkv", size=(16, 256)),
         Recipe("thin.mkv", size=(256, 2)),
         Recipe("interlaced.mkv", interlaced="tff"),

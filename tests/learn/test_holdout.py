@@ -30,6 +30,12 @@ def big_hole(total: int = 3, height: int = 60, width: int = 90) -> Tensor:
     return masks
 
 
+def dots(total: int = 4, height: int = 60, width: int = 90) -> Tensor:
+    """Specks all over the picture: every place for a copy touches some of them."""
+    seeds = (torch.rand(total, 1, height, width, generator=generator(9)) < 0.006).float()
+    return torch.nn.functional.max_pool2d(seeds, 3, stride=1, padding=1) > 0
+
+
 def made(masks: Tensor, seed: int = 1, copies: int = 2) -> Holdout:
     holdout = make_holdout(footage(len(masks), *masks.shape[-2:]), masks, seed, copies)
     assert holdout is not None
@@ -37,7 +43,9 @@ def made(masks: Tensor, seed: int = 1, copies: int = 2) -> Holdout:
 
 
 @pytest.mark.parametrize(
-    "masks", [moving_box(), still_text(), big_hole(), moving_box(1)], ids=["box", "text", "big", "one"]
+    "masks",
+    [moving_box(), still_text(), big_hole(), moving_box(1), dots()],
+    ids=["box", "text", "big", "one", "dots"],
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_only_known_pixels_are_hidden_and_not_too_many(masks: Tensor, seed: int) -> None:

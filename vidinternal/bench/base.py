@@ -29,17 +29,17 @@ _ROOT = Path(vidinternal.__file__).resolve().parents[1]
 class BenchOptions(StrictModel):
     """How big, how long, on what."""
 
-    width: int = Field(192, ge=48)
+    width: int = Field(default=192, ge=48)
     """Pixels; the clips are cropped to the shape and shrunk by area averaging."""
-    height: int = Field(112, ge=48)
+    height: int = Field(default=112, ge=48)
     """Pixels."""
-    frames: int = Field(20, ge=2)
+    frames: int = Field(default=20, ge=2)
     """Frames of each case."""
     seconds: PositiveFloat = 20.0
-    """Wall time each method gets for a case, its optical flow included; methods that do not train take what they take."""
+    """Wall time a method that trains gets for a case, its optical flow included; others take what they take."""
     iterations: PositiveInt = 300
     """Optimiser steps where a bench compares at equal steps instead of equal time."""
-    copies: int = Field(2, ge=0, le=4)
+    copies: int = Field(default=2, ge=0, le=4)
     """Copies of the hole hidden on known places for the self-score."""
     seed: int = 0
     """Root of all randomness."""

@@ -156,4 +156,3 @@ def _wanted(name: str, options: BenchOptions) -> bool:
 
 def _extent(truth: Tensor) -> tuple[int, int, int]:
     return len(truth), truth.shape[-2], truth.shape[-1]
-

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LINES = ("INTERNAL LEARNING", "needs this clip alone")
+_Ellipse = tuple[tuple[float, float], tuple[float, float], float]
+"""Centre and half axes in figure heights, x then y, and degrees."""
+
+LINES = ("Internal learning", "from one clip")
 """What the caption says."""
 
 
@@ -20,13 +23,13 @@ def caption(frames: int, height: int, width: int) -> Tensor:
         ``T 1 H W`` bool.
     """
     picture = np.zeros((height, width), dtype=np.uint8)
-    font, line = cv2.FONT_HERSHEY_SIMPLEX, round(0.12 * height)
+    font, line = cv2.FONT_HERSHEY_SIMPLEX, round(0.15 * height)
     for row, text in enumerate(LINES):
         (unit, _), _ = cv2.getTextSize(text, font, 1.0, 1)
-        scale = min(0.7 * line / 22, 0.85 * width / unit)
-        thickness = max(2, round(2.2 * scale * 2))
+        scale = min(0.75 * line / 22, 0.85 * width / unit)
+        thickness = max(1, round(3 * scale))
         x = round((width - unit * scale) / 2)
-        cv2.putText(picture, text, (x, round(height * 0.80) + row * line), font, scale, 255, thickness, cv2.LINE_8)
+        cv2.putText(picture, text, (x, round(height * 0.78) + row * line), font, scale, 255, thickness, cv2.LINE_8)
     # the outline that captions have
     grown = cv2.dilate(picture, np.ones((3, 3), np.uint8)) > 0
     return torch.from_numpy(grown).expand(frames, 1, height, width).clone()
@@ -38,15 +41,14 @@ def figure(frames: int, height: int, width: int) -> Tensor:
     Returns:
         ``T 1 H W`` bool.
     """
-    size = 0.55 * height
+    size = 0.8 * height
     masks = np.zeros((frames, 1, height, width), dtype=np.uint8)
     for t in range(frames):
         share = t / max(frames - 1, 1)
         x = width * (0.22 + 0.56 * share)
         y = height * (0.5 + 0.06 * math.sin(2 * math.pi * share))
         swing = 32 * math.sin(2 * math.pi * 1.5 * share)
-        # centre (in figure heights from the middle), half axes (likewise), angle in degrees
-        parts = [
+        parts: list[_Ellipse] = [
             ((0.0, -0.08), (0.13, 0.22), 0.0),
             ((0.0, -0.40), (0.09, 0.11), 0.0),
             *(_limb((0.0, 0.08), 0.42, sign * swing) for sign in (1, -1)),
@@ -59,7 +61,7 @@ def figure(frames: int, height: int, width: int) -> Tensor:
     return torch.from_numpy(masks).bool()
 
 
-def _limb(joint: tuple[float, float], length: float, angle: float) -> tuple[tuple[float, float], tuple[float, float], float]:
+def _limb(joint: tuple[float, float], length: float, angle: float) -> _Ellipse:
     """An ellipse that hangs from ``joint``, turned by ``angle`` degrees."""
     turn = math.radians(angle)
     centre = joint[0] - math.sin(turn) * length / 2, joint[1] + math.cos(turn) * length / 2

@@ -18,6 +18,9 @@ from vidinternal.methods import card
 MODES = ("dip", "dip_vid", "dip_vid_3d", "dip_vid_flow")
 """In the order of the paper's claim, least consistent first."""
 
+DEFAULT_CASES = ("flower-pan/box", "person-pan/figure")
+"""What is run where no cases are asked for: both need what other frames show, and the 3-D network is slow."""
+
 COLUMNS = (
     Column("method", "mode"),
     Column("temporal_error", "temporal error, codes", 2),
@@ -39,7 +42,7 @@ def mode_settings(name: str, iterations: int) -> StrictModel:
     """
     config = card(name, "inpaint").config
     short = {"inner_iterations": 10} if "inner_iterations" in config.model_fields else {}
-    return config(iterations=iterations, look_every=max(10, iterations // 4), **short)
+    return config.model_validate({"iterations": iterations, "look_every": max(10, iterations // 4), **short})
 
 
 def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
@@ -52,6 +55,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
     Raises:
         UsageError: A clip is missing, or no case fits the options.
     """
+    options = options if options.cases else options.model_copy(update={"cases": DEFAULT_CASES})
     modes = tuple(m for m in MODES if not options.methods or m in options.methods)
     total = count(options)
     rows: list[dict[str, Any]] = []

@@ -23,7 +23,7 @@ def updated(text: str, results: Path) -> str:
         UsageError: There is no block, or no result for one.
     """
     if not _BLOCK.search(text):
-        raise UsageError("benchmark table", expected="<!-- bench:NAME --> ... <!-- /bench:NAME -->", got="no such block")
+        raise UsageError("benchmark table", expected="<!-- bench:NAME --> ... <!-- /bench:NAME -->", got="none")
     return _BLOCK.sub(lambda m: f"{m[1]}{render(load(newest(m['bench'], results)))}\n{m[4]}", text)
 
 

@@ -198,4 +198,3 @@ def _correlate(rows: Sequence[Mapping[str, Any]]) -> tuple[float | None, float |
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-

@@ -15,7 +15,7 @@ from vidinternal.core.contracts import FitContext, FlowSet
 from vidinternal.core.errors import ConfigError, MaskError, UsageError, nearest
 from vidinternal.core.timecode import parse_region
 from vidinternal.methods import card, flow_method
-from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
+from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.runner.job import Job, JobResult, pick_device
 from vidinternal.runner.run import run_job
 from vidinternal.stages.base import JobInputs
@@ -106,7 +106,6 @@ def inpaint(
             holes,
             chosen.flow_strides,
             lambda a, b: dis.flow(a, b, settings, context.device),
-            ReferenceFlowSettings(),
         )
     result, _ = fill_window(area, holes, flow, FillRequest(method, config, copies=2 if chosen.trains else 0), context)
     filled = torch.where(holes, result.frames.cpu(), clip).permute(0, 2, 3, 1).numpy()

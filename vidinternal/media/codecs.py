@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import ConfigError, MediaError
-from vidinternal.media import mux
+from vidinternal.media.containers import check, container_name
 from vidinternal.media.picture import PictureFormat, picture_format
 
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"]
@@ -46,7 +46,7 @@ class EncodeSettings(StrictModel):
     """How the result is written."""
 
     codec: CodecName = "h264"
-    """``ffv1`` is always lossless and goes into .mkv, .mov or .avi; ``prores`` goes into .mov or .mkv."""
+    """``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv."""
     crf: int | None = Field(None, ge=0, le=63)
     """Constant quality, lower is better; None is visually transparent: h264 14, hevc 16, av1 18, vp9 15."""
     preset: str | None = None
@@ -116,7 +116,7 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
             streams that are copied; the message names what can.
     """
     _check_settings(settings)
-    container = mux.container_name(destination)
+    container = container_name(destination)
     encoder, target, notes = _layout(settings, info)
     crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(settings.codec)
     plan = EncoderPlan(
@@ -127,16 +127,16 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
         container=container,
         crf=crf,
         lossless=settings.lossless or settings.codec == "ffv1",
-        full_range=_range(info, target),
+        full_range=_range(info, settings.codec),
     )
-    left_out, more = mux.check(info, plan, destination)
+    left_out, more = check(info, plan, destination)
     return replace(plan, left_out=left_out, notes=notes + more)
 
 
-def _range(info: ClipInfo, target: PictureFormat) -> bool | None:
-    """The range tag; untagged grey is full range to FFmpeg, untagged YUV is limited, so grey kept as YUV needs one."""
-    widened = target.family == "yuv" and picture_format(info.pix_fmt).family == "gray"
-    return True if widened and info.color.full_range is None else info.color.full_range
+def _range(info: ClipInfo, codec: str) -> bool | None:
+    """The range tag. Untagged grey is full range, but only FFV1 gives it back as grey without a range."""
+    untagged_grey = info.color.full_range is None and picture_format(info.pix_fmt).family == "gray"
+    return True if untagged_grey and codec != "ffv1" else info.color.full_range
 
 
 def _check_settings(settings: EncodeSettings) -> None:

@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError, UsageError
 from vidinternal.media.picture import NativeFrame, from_av
-from vidinternal.media.probe import TimeTable, check_picture, open_video, pictures, time_table
+from vidinternal.media.probe import TimeTable, time_table
+from vidinternal.media.stream import check_picture, open_video, pictures
 
 
 class _WrongLandingError(Exception):
@@ -82,25 +83,27 @@ class ClipReader:
         return span
 
     def _span(self, start: int, end: int) -> Generator[NativeFrame]:
-        """Read with a seek where a key picture allows one, else, or when the seek misled, from the start."""
-        if start == end:
-            return
-        key = self._key_before(start)
-        if key is not None:
+        """Read with a seek where a key picture allows one, else, or when every seek misled, from the start."""
+        for key in self._keys_before(start) if start < end else ():
             try:
                 for frame in self._run(start, end, key):
                     start = frame.index + 1
                     yield frame
+                return
             except _WrongLandingError:
-                pass
+                continue
         if start < end:
             yield from self._run(start, end, None)
 
-    def _key_before(self, start: int) -> int | None:
-        """Time of the last key picture up to ``start``; None where reading from the start is as good."""
+    def _keys_before(self, start: int) -> tuple[int, ...]:
+        """Times to seek to, best first; none where reading from the start is as good.
+
+        Some containers seek by decoding time and land just behind the key picture asked for; asking for the one before
+        then leads to the right one.
+        """
         table = self._times()
-        at = bisect_right(table.keys, table.pts[start]) - 1
-        return table.keys[at] if at >= 0 and table.keys[at] > table.pts[0] else None
+        at = bisect_right(table.keys, table.pts[start])
+        return tuple(key for key in reversed(table.keys[max(0, at - 3) : at]) if key > table.pts[0])
 
     def _run(self, start: int, end: int, key: int | None) -> Iterator[NativeFrame]:
         """Decode once, from key picture time ``key`` or from the beginning, and hand out the span."""
@@ -113,14 +116,14 @@ class ClipReader:
                 check_picture(frame, self.info, index)
                 if not stamps.agree(index, frame.pts):
                     raise self._unexpected(index, frame)
-                if index >= start:
+                if start <= index < end:
                     frame.pts = table.pts[index]
                     yield from_av(frame, index)
-                if index + 1 >= end:
+                if index + 1 >= end and not stamps.astray:
                     return
         if key is not None:
             raise _WrongLandingError
-        raise MediaError(f"{self.info.path}: ends early", expected=f"{len(self)} pictures", got=f"fewer than {end}")
+        raise MediaError(f"{self.info.path}: ends early", expected=f"{len(self)} pictures", got="fewer, or other times")
 
     def _unexpected(self, index: int, frame: av.VideoFrame) -> MediaError:
         return MediaError(

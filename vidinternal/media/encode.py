@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +27,17 @@ from vidinternal.media.mux import Copier, Output, kept_tags, open_output
 from vidinternal.media.picture import NativeFrame, PictureFormat, picture_format, plane_shape, sample_dtype, to_av
 from vidinternal.media.probe import fraction, open_video, probe, reason
 from vidinternal.media.source_facts import SourceFacts, source_facts
+
+# Half a tick of Matroska's milliseconds, the coarsest of the containers.
+_ROUNDING = Fraction(1, 2000)
+_UNSET = (None, 0, 2)
+_SHAPE = {"sar": "shape of pixels", "rotation": "turn of the picture"}
+_FACTS = {
+    "display_matrix": "mirroring of the picture",
+    "interlaced": "flag of two fields",
+    "mastering": "HDR mastering display",
+    "light": "HDR light levels",
+}
 
 
 @dataclass(frozen=True)
@@ -90,10 +101,13 @@ def encode(
     facts = source_facts(info)
     with _part_file(destination) as part:
         with open_video(info.path, info.video_index) as (source, _), _output(part, source, info, plan, facts) as output:
-            times = _Writer(info, plan, facts, output, Copier(source, output)).write(frames, progress)
+            copier = Copier(source, output)
+            times = _Writer(info, plan, facts, output, copier).write(frames, progress)
             tick = output.tick
-        exact = _check_times(part, times, info.time_base, tick)
-        notes = (*plan.notes, *_timing_notes(exact, plan, tick), *_lost(info, part, destination))
+        found, starts = _read_back(part)
+        exact = _check_times(found, times, info.time_base, tick)
+        late = _late_starts(copier.starts, starts)
+        notes = (*plan.notes, *_timing_notes(exact, plan, tick), *late, *_lost(info, facts, part, destination))
         size = part.stat().st_size
     described = {s.index: f"{s.index} {s.kind} {s.codec}".strip() for s in info.streams}
     return EncodeReport(
@@ -295,49 +309,67 @@ def _rounded(seconds: Fraction, tick: Fraction) -> int:
     return whole if ticks >= 0 else -whole
 
 
-def _check_times(part: Path, times: Sequence[int], base: Fraction, tick: Fraction) -> bool:
-    """Compare the times in the file with those given to the encoder; whether they are exactly the same.
+def _check_times(found: Sequence[Fraction], times: Sequence[int], base: Fraction, tick: Fraction) -> bool:
+    """Compare the times in the file, in seconds, with those given to the encoder; whether they are exactly the same.
 
     Raises:
         IntegrityError: They differ by more than the container's rounding.
     """
     wanted = [_rounded(pts * base, tick) * tick for pts in times]
-    found = sorted(_packet_times(part))
     if found != wanted:
         differ = (i for i, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b)
         wrong = next(differ, min(len(found), len(wanted)))
         raise IntegrityError(
-            f"{part.name}: frame {wrong}",
+            f"the file written, frame {wrong}",
             expected=f"{len(wanted)} pictures" + (f", this one at {wanted[wrong]} s" if wrong < len(wanted) else ""),
             got=f"{len(found)} pictures" + (f", this one at {found[wrong]} s" if wrong < len(found) else ""),
         )
     return all(pts * base == time for pts, time in zip(times, wanted, strict=True))
 
 
-def _packet_times(part: Path) -> Iterator[Fraction]:
+def _read_back(part: Path) -> tuple[list[Fraction], list[Fraction]]:
+    """Seconds of the pictures in order, and of the first packet of every other stream in the order of streams."""
+    pictures: list[Fraction] = []
+    starts: dict[int, Fraction] = {}
     with open_video(part) as (container, stream):
-        tick = fraction(stream.time_base) or Fraction(1)
-        for packet in container.demux(stream):
+        for packet in container.demux():
             ticks = packet.pts if packet.pts is not None else packet.dts
-            if ticks is not None:
-                yield ticks * tick
+            if ticks is None:
+                continue
+            seconds = ticks * (fraction(packet.time_base) or Fraction(0))
+            if packet.stream_index == stream.index:
+                pictures.append(seconds)
+            else:
+                starts.setdefault(packet.stream_index, seconds)
+    return sorted(pictures), [starts[i] for i in sorted(starts)]
+
+
+def _late_starts(wanted: Mapping[int, Fraction], found: Sequence[Fraction]) -> tuple[str, ...]:
+    """A note for every copied stream that begins elsewhere than in the source, rounding aside."""
+    pairs = zip(sorted(wanted.items()), found, strict=False)
+    return tuple(
+        f"stream {index} begins {float(got - want):+.3f} s from where it did"
+        for (index, want), got in pairs
+        if abs(got - want) > _ROUNDING
+    )
 
 
 def _timing_notes(exact: bool, plan: EncoderPlan, tick: Fraction) -> tuple[str, ...]:
     return () if exact else (f"times are rounded to {plan.container}'s ticks of {tick} s; their order is kept",)
 
 
-def _lost(info: ClipInfo, part: Path, destination: Path) -> tuple[str, ...]:
+def _lost(info: ClipInfo, facts: SourceFacts, part: Path, destination: Path) -> tuple[str, ...]:
     """What the source says and the result does not, read back from the result."""
     result = probe(part)
     tags = ("primaries", "transfer", "matrix", "full_range", "chroma_location")
-    unset = (None, 0, 2)
     lost = [
         f"colour tag {tag}"
         for tag in tags
-        if getattr(info.color, tag) not in unset and getattr(info.color, tag) != getattr(result.color, tag)
+        if getattr(info.color, tag) not in _UNSET and getattr(info.color, tag) != getattr(result.color, tag)
     ]
-    lost += [name for name in ("sar", "rotation") if getattr(info, name) != getattr(result, name)]
+    lost += [words for name, words in _SHAPE.items() if getattr(info, name) != getattr(result, name)]
+    found = source_facts(result)
+    lost += [words for name, words in _FACTS.items() if getattr(facts, name) and not getattr(found, name)]
     lost += _lost_beside(info.path, part)
     return tuple(f"{destination.suffix} did not keep: {name}" for name in lost)
 

@@ -6,21 +6,15 @@ FFmpeg's rationals become :class:`fractions.Fraction` here, at the door; nothing
 from __future__ import annotations
 
 import re
-import shlex
-from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
 import av.filter
 import av.logging
-from av.codec import Codec
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
@@ -29,19 +23,24 @@ from av.video.stream import VideoStream
 from vidinternal.core.clip import ClipInfo, ColorTags, StreamInfo
 from vidinternal.core.errors import MediaError
 from vidinternal.media.picture import picture_format
+from vidinternal.media.stream import (
+    INTER_CODECS,
+    FirstKey,
+    check_file,
+    check_picture,
+    damaged,
+    fraction,
+    logged,
+    open_video,
+    pictures,
+    reason,
+)
 
-# One packet of these holds exactly one picture that is shown, so that packets can be counted instead of pictures.
-_INTER_CODECS = ("h264", "hevc", "vp9", "av1", "mpeg1video", "mpeg2video")
 _INTRA_CODECS = ("prores", "dnxhd", "cfhd", "mjpeg", "png", "ffv1", "huffyuv", "ffvhuff", "utvideo", "v210", "rawvideo")
-_ONE_PICTURE_A_PACKET = frozenset((*_INTER_CODECS, *_INTRA_CODECS))
-# A picture of these builds on earlier ones although its packet may claim to stand alone.
-_KEYS_NOT_TRUSTED = frozenset({"gif", "apng", "webp", "flic"})
-# Only the libvpx decoders give the alpha plane that WebM keeps beside the picture.
-_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# One packet of these holds exactly one picture that is shown, so that packets can be counted instead of pictures.
+_ONE_PICTURE_A_PACKET = frozenset((*INTER_CODECS, *_INTRA_CODECS))
 _CHROMA_LOCATIONS = {"left": 1, "center": 2, "topleft": 3, "top": 4, "bottomleft": 5, "bottom": 6}
 _PROGRESSIVE = 1
-# PyAV refuses tags that are not UTF-8 unless told otherwise; from 19 on it never does and takes no such argument.
-_OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
 
 
 @dataclass(frozen=True)
@@ -57,131 +56,6 @@ class TimeTable:
     pts: tuple[int, ...]
     keys: tuple[int, ...]
     stamped: bool = True
-
-
-@contextmanager
-def open_video(path: Path, index: int | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its video stream.
-
-    Args:
-        path: The file.
-        index: The stream; None for the first video stream that is not a cover picture.
-
-    Raises:
-        MediaError: There is no such file, or it is no media file, or it has no video.
-    """
-    _check_file(path)
-    try:
-        container = av.open(f"file:{path.absolute()}", **_OPEN_OPTIONS)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(
-            f"{path}: cannot be opened", expected="a video file that FFmpeg can read", got=reason(error)
-        ) from error
-    with container:
-        if index is None:
-            films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        else:
-            films = [s for s in container.streams.video if s.index == index]
-        if not films:
-            kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
-            raise MediaError(f"{path}: no video stream", expected="at least one video stream", got=f"streams: {kinds}")
-        yield container, films[0]
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder", expected="a video file", got="a folder")
-    if not path.exists():
-        raise MediaError(f"{path}: does not exist", expected="a video file", got="nothing at that path")
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read", expected="a readable file", got=str(error.strerror)) from error
-    if empty:
-        raise MediaError(f"{path}: is empty", expected="a video file", got="0 bytes")
-
-
-def reason(error: Exception) -> str:
-    """FFmpeg's own words for what went wrong, without our path and its error numbers."""
-    log = getattr(error, "log", None)
-    words = [getattr(error, "strerror", None) or str(error)]
-    if log and log[1]:
-        words.append(log[1][2].strip())
-    return "; ".join(words)
-
-
-def pictures(
-    container: InputContainer, stream: VideoStream, path: Path, pts: tuple[int, ...] = ()
-) -> Iterator[av.VideoFrame]:
-    """Decode from where the container stands, one picture at a time, nothing concealed.
-
-    Args:
-        container: The file.
-        stream: Its video stream.
-        path: The file's name, for messages.
-        pts: Times of all pictures where known, so that a message can number the damaged one.
-
-    Raises:
-        MediaError: A packet does not decode without errors; the message tells where.
-    """
-    decoder = _decoder(stream, path)
-    count = 0
-    packets = container.demux(stream)
-    while True:
-        at = "between pictures"
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            at = _moment(packet.pts, stream, pts)
-            frames = decoder.decode(packet if packet.size else None)
-        except av.error.FFmpegError as error:
-            raise _damaged(path, f"{at}, after {count} good pictures", reason(error)) from error
-        for frame in frames:
-            if frame.is_corrupt:
-                at = _moment(frame.pts, stream, pts)
-                raise _damaged(path, f"{at}, after {count} good pictures", "a damaged picture")
-            count += 1
-            yield frame
-
-
-def _decoder(stream: VideoStream, path: Path) -> VideoCodecContext:
-    decoder = stream.codec_context
-    if decoder is None:
-        raise MediaError(f"{path}: no decoder", expected="a codec that this FFmpeg decodes", got="an unknown codec")
-    wanted = _ALPHA_DECODERS.get(decoder.codec.canonical_name)
-    if wanted and stream.metadata.get("alpha_mode") == "1":
-        decoder = Codec(wanted, "r").create("video")
-    if not decoder.is_open:
-        # Slices, not frames: an error then belongs to the packet just sent, and no pictures pile up.
-        decoder.thread_type = "SLICE"
-        decoder.options = {**decoder.options, "err_detect": "explode"}
-    return decoder
-
-
-def _damaged(path: Path, where: str, got: str) -> MediaError:
-    return MediaError(
-        f"{path}: damaged {where}",
-        expected="pictures that decode without errors",
-        got=got,
-        hint=f"ffmpeg -err_detect ignore_err -i {shlex.quote(str(path))} -c:v ffv1 -c:a copy repaired.mkv",
-    )
-
-
-def _moment(time: int | None, stream: VideoStream, pts: tuple[int, ...]) -> str:
-    base = fraction(stream.time_base)
-    if time is None or base is None:
-        return "at an unknown time"
-    index = bisect_left(pts, time)
-    number = f"frame {index}, " if index < len(pts) and pts[index] == time else ""
-    return f"at {number}{float((time - (stream.start_time or 0)) * base):.3f} s"
-
-
-def fraction(value: object) -> Fraction | None:
-    """A rational of FFmpeg as a Fraction; None for none, 0/0 and 0."""
-    numerator, denominator = getattr(value, "numerator", 0), getattr(value, "denominator", 0)
-    return Fraction(numerator, denominator) if numerator and denominator else None
 
 
 def probe(path: Path) -> ClipInfo:
@@ -252,14 +126,9 @@ def _chroma_location(codec: VideoCodecContext, frame: av.VideoFrame) -> int:
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
     graph.link_nodes(source, graph.add("showinfo", "checksum=0"), graph.add("buffersink")).configure()
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)
-    try:
-        with av.logging.Capture() as lines:
-            graph.push(frame)
-            graph.pull()
-    finally:
-        av.logging.set_level(level)
+    with logged(av.logging.INFO) as lines:
+        graph.push(frame)
+        graph.pull()
     found = re.search(r"\bcl:(\w+)", "".join(text for _, name, text in lines if name == "showinfo"))
     return _CHROMA_LOCATIONS.get(found[1], 0) if found else 0
 
@@ -293,7 +162,7 @@ def time_table(info: ClipInfo) -> TimeTable:
     Raises:
         MediaError: The file cannot be read, or a picture had to be decoded and is damaged.
     """
-    _check_file(info.path)
+    check_file(info.path)
     stat = info.path.stat()
     return _time_table(info, stat.st_size, stat.st_mtime_ns)
 
@@ -312,26 +181,26 @@ def _by_packets(info: ClipInfo) -> TimeTable | None:
             return None
         pts: list[int] = []
         keys: list[int] = []
+        first = FirstKey(stream)
         try:
             for packet in container.demux(stream):
                 if packet.pts is None and packet.dts is None and not packet.size:
                     continue  # PyAV's mark for the end
                 if packet.pts is None or packet.is_discard or packet.is_corrupt:
                     return None
+                if first.leads(packet):
+                    continue
                 pts.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
         except av.error.FFmpegError as error:
-            raise _damaged(info.path, f"after {len(pts)} frames", reason(error)) from error
-    # Pictures before the first key picture may be left out by the decoder.
-    if not keys or keys[0] != pts[0] or min(pts) != pts[0]:
-        return None
-    return TimeTable(tuple(sorted(pts)), tuple(sorted(keys)))
+            raise damaged(info.path, f"after {len(pts)} frames", reason(error)) from error
+    return TimeTable(tuple(sorted(pts)), tuple(sorted(keys))) if pts else None
 
 
 def _may_be_fields(codec: VideoCodecContext) -> bool:
-    """Whether a packet may hold one field, half a picture."""
-    order, interlacing = int(codec.field_order), {"h264", "hevc", "mpeg2video", "mpeg1video"}
+    """Whether a packet may hold one field, half a picture (in HEVC a field is a picture of its own)."""
+    order, interlacing = int(codec.field_order), {"h264", "mpeg2video"}
     return codec.codec.canonical_name in interlacing and order != _PROGRESSIVE
 
 
@@ -339,11 +208,10 @@ def _by_decoding(info: ClipInfo) -> TimeTable:
     pts: list[int | None] = []
     keys: list[int] = []
     with open_video(info.path, info.video_index) as (container, stream):
-        trusted = stream.codec_context.codec.canonical_name not in _KEYS_NOT_TRUSTED
         for index, frame in enumerate(pictures(container, stream, info.path)):
             check_picture(frame, info, index)
             pts.append(frame.pts)
-            if trusted and frame.key_frame and frame.pts is not None:
+            if frame.key_frame and frame.pts is not None:
                 keys.append(frame.pts)
     known = [p for p in pts if p is not None]
     if len(known) == len(pts):
@@ -351,20 +219,3 @@ def _by_decoding(info: ClipInfo) -> TimeTable:
     step = 1 / info.rate / info.time_base
     start = known[0] if pts[0] is not None else 0
     return TimeTable(tuple(start + round(i * step) for i in range(len(pts))), (), stamped=False)
-
-
-def check_picture(frame: av.VideoFrame, info: ClipInfo, index: int) -> None:
-    """Refuse a picture whose size or sample layout differs from the clip's.
-
-    Raises:
-        MediaError: Names the frame and both sizes and layouts.
-    """
-    if (frame.width, frame.height, frame.format.name) == (info.width, info.height, info.pix_fmt):
-        return
-    time = "" if frame.pts is None else f" (pts {frame.pts} x {info.time_base} s)"
-    raise MediaError(
-        f"{info.path}: the picture changes at frame {index}{time}",
-        expected=f"{info.width}x{info.height} {info.pix_fmt} throughout",
-        got=f"{frame.width}x{frame.height} {frame.format.name}",
-        hint=f"ffmpeg -i {shlex.quote(str(info.path))} -vf scale={info.width}:{info.height} -c:v ffv1 one_size.mkv",
-    )

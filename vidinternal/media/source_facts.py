@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from vidinternal.core.clip import ClipInfo
 from vidinternal.media.probe import open_video, pictures
@@ -57,7 +58,7 @@ def source_facts(info: ClipInfo) -> SourceFacts:
     with open_video(info.path, info.video_index) as (container, stream):
         frame = next(pictures(container, stream, info.path))
         order = int(stream.codec_context.field_order)
-        data = {frame.side_data[i].type.name: bytes(frame.side_data[i]) for i in range(len(frame.side_data))}
+        data = _side_data(frame)
         interlaced = "" if not frame.interlaced_frame else "bff" if order in _BOTTOM_FIRST else "tff"
     matrix = data.get("DISPLAYMATRIX")
     light = data.get("CONTENT_LIGHT_LEVEL")
@@ -68,6 +69,10 @@ def source_facts(info: ClipInfo) -> SourceFacts:
         mastering=_mastering(data.get("MASTERING_DISPLAY_METADATA")),
         light=struct.unpack("=2I", light[:8]) if light else None,
     )
+
+
+def _side_data(frame: Any) -> dict[str, bytes]:
+    return {item.type.name: bytes(item) for item in frame.side_data}
 
 
 def _mastering(data: bytes | None) -> Mastering | None:

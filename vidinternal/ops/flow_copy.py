@@ -8,7 +8,6 @@ by one interpolation however long its path is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +16,8 @@ from torch import Tensor
 
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import UsageError
+from vidinternal.ops.chains import StepCheck, Volume, advance, set_out
+from vidinternal.ops.seams import Arrivals, seam_offsets
 from vidinternal.ops.spatial_fill import SpatialFill, spatial_fill
 
 CHUNK = 1_000_000
@@ -26,12 +27,19 @@ CHUNK = 1_000_000
 class FlowCopySettings(StrictModel):
     """When a path is believed, and what fills the rest."""
 
-    tau: float = Field(5.0, gt=0)
+    tau: float = Field(default=5.0, gt=0)
     """Largest forward/backward residual of a step, pixels ..."""
-    relative: float = Field(0.05, ge=0)
+    relative: float = Field(default=0.05, ge=0)
     """... plus this share of the step's length."""
     fill: SpatialFill = "harmonic"
     """Fill of the pixels that no path reaches."""
+    level_seams: bool = True
+    """Whether copied colours are shifted so that they meet the known ones at the hole's border."""
+
+    @property
+    def check(self) -> StepCheck:
+        """When a step is believed."""
+        return StepCheck(self.tau, self.relative)
 
 
 @dataclass(frozen=True)
@@ -52,83 +60,6 @@ class FlowCopy:
     covered: float
 
 
-@dataclass
-class Walkers:
-    """Points on their way through the clip, one step of time at a time.
-
-    Attributes:
-        origin: ``N`` the pixels they started from, as flat indices into ``T H W``.
-        time: ``N`` the frame they are in.
-        xy: ``N 2`` their place there, pixels, x then y.
-        error: ``N`` the sum of the forward/backward residuals of their steps, pixels.
-        steps: The number of steps taken, the same for all.
-    """
-
-    origin: Tensor
-    time: Tensor
-    xy: Tensor
-    error: Tensor
-    steps: int
-
-    def kept(self, keep: Tensor) -> Walkers:
-        """The walkers of which ``keep`` (``N`` bool) is True."""
-        return Walkers(self.origin[keep], self.time[keep], self.xy[keep], self.error[keep], self.steps)
-
-
-class Volume:
-    """``T C H W`` samples laid out for looking up many points at once.
-
-    Args:
-        samples: ``T C H W``.
-    """
-
-    def __init__(self, samples: Tensor) -> None:
-        self.count, self.channels, self.height, self.width = samples.shape
-        self._flat = samples.permute(0, 2, 3, 1).reshape(-1, self.channels)
-
-    def at(self, time: Tensor, xy: Tensor) -> Tensor:
-        """Bilinear samples ``N C`` at the points ``xy`` ``N 2`` of the frames ``time`` ``N``; outside, the border."""
-        x, y = xy[:, 0].clamp(0, self.width - 1), xy[:, 1].clamp(0, self.height - 1)
-        left, top = x.floor().long(), y.floor().long()
-        along, down = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
-        upper = (time * self.height + top) * self.width
-        lower = (time * self.height + (top + 1).clamp(max=self.height - 1)) * self.width
-        right = (left + 1).clamp(max=self.width - 1)
-        above = self._flat[upper + left].lerp(self._flat[upper + right], along)
-        below = self._flat[lower + left].lerp(self._flat[lower + right], along)
-        return above.lerp(below, down)
-
-
-def set_out(start: Tensor, flow: Volume) -> Walkers:
-    """Walkers on the pixels ``start`` (``N`` flat indices into ``T H W``), no step taken yet."""
-    area = flow.height * flow.width
-    place = start % area
-    xy = torch.stack((place % flow.width, place // flow.width), dim=1).float()
-    return Walkers(start, start // area, xy, xy.new_zeros(len(start)), 0)
-
-
-def advance(walkers: Walkers, onward: Volume, back: Volume, step: int, settings: FlowCopySettings) -> Walkers:
-    """Take one step of time; returns the walkers that are still believed.
-
-    A walker is lost where it leaves the picture or the clip, or where going back along ``back`` misses the place it
-    came from by more than ``tau + relative * |flow|``.
-
-    Args:
-        walkers: Where they are.
-        onward: ``T 2 H W``, row t is ``F[t -> t+step]``.
-        back: ``T 2 H W``, row t is ``F[t -> t-step]``.
-        step: 1 or -1.
-        settings: The check.
-    """
-    walkers = walkers.kept((walkers.time + step >= 0) & (walkers.time + step < onward.count))
-    flow = onward.at(walkers.time, walkers.xy)
-    time, xy = walkers.time + step, walkers.xy + flow
-    residual = (flow + back.at(time, xy)).norm(dim=1)
-    edge = xy.new_tensor([onward.width - 1, onward.height - 1])
-    good = (residual < settings.tau + settings.relative * flow.norm(dim=1)) & ((xy >= 0) & (xy <= edge)).all(dim=1)
-    return Walkers(walkers.origin, time, xy, walkers.error + residual, walkers.steps + 1).kept(good)
-
-
 def flow_copy(
     frames: Tensor, masks: Tensor, forward: Tensor, backward: Tensor, settings: FlowCopySettings | None = None
 ) -> FlowCopy:
@@ -136,7 +67,8 @@ def flow_copy(
 
     Both ways, a path ends at the first place whose (up to four) pixels are all known. Its candidate has the weight
     ``exp(-err/2) / distance``: ``err`` the sum of its residuals in pixels, ``distance`` its length in frames. The two
-    candidates are blended by weight; what neither reaches is filled from the frame itself.
+    candidates are blended by weight and levelled at the hole's border (:mod:`vidinternal.ops.seams`); what neither
+    reaches is filled from the frame itself.
 
     Args:
         frames: ``T 3 H W`` RGB in [0, 1]; what is under ``masks`` is never read.
@@ -161,43 +93,45 @@ def flow_copy(
         return FlowCopy(frames, *_record(masks, holes, frames.new_zeros(0), holes), covered=1.0)
     scene = Volume(torch.cat((frames.masked_fill(masks, 0.0), masks.to(frames)), dim=1))
     flows = {1: Volume(forward.float()), -1: Volume(backward.float())}
-    parts = [_follow(part, scene, flows, settings) for part in holes.split(CHUNK)]
-    colours, weights, sources = (torch.cat(column, dim=1) for column in zip(*parts, strict=True))
-    best = weights.argmax(dim=0, keepdim=True)
-    weight = weights.gather(0, best)[0]
+    ways = Arrivals.joined([_follow(part, scene, flows, settings.check) for part in holes.split(CHUNK)])
+    best = ways.weights.argmax(dim=0, keepdim=True)
+    weight = ways.weights.gather(0, best)[0]
     reached = weight > 0
-    blend = (colours * weights.unsqueeze(2)).sum(dim=0) / weights.sum(dim=0).clamp(min=1e-30).unsqueeze(1)
-    flat = frames.permute(0, 2, 3, 1).reshape(-1, frames.shape[1]).clone()
-    flat[holes[reached]] = blend[reached].to(flat)
-    copied = flat.view(count, height, width, -1).permute(0, 3, 1, 2).contiguous()
-    left = torch.zeros_like(masks).flatten()
-    left[holes[~reached]] = True
-    result = spatial_fill(copied, left.view_as(masks), settings.fill)
-    source = torch.where(reached, sources.gather(0, best)[0], -1)
-    return FlowCopy(result, *_record(masks, holes, weight, source), covered=float(reached.float().mean()))
+    copied = _paste(frames, holes[reached], ways.blend()[reached])
+    source = torch.where(reached, ways.times.gather(0, best)[0], -1)
+    provenance, confidence = _record(masks, holes, weight, source)
+    placed = provenance >= 0
+    if settings.level_seams:
+        copied = torch.where(placed, (copied + seam_offsets(frames, masks, scene, ways, placed)).clamp(0, 1), copied)
+    result = spatial_fill(copied, masks & ~placed, settings.fill)
+    return FlowCopy(result, provenance, confidence, covered=float(reached.float().mean()))
 
 
-def _follow(
-    start: Tensor, scene: Volume, flows: dict[int, Volume], settings: FlowCopySettings
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Follow hole pixels both ways: colours ``2 N 3``, weights ``2 N`` (0 = lost), source frames ``2 N``."""
-    colours = start.new_zeros((2, len(start), scene.channels - 1), dtype=torch.float32)
-    weights = start.new_zeros((2, len(start)), dtype=torch.float32)
-    sources = torch.full_like(weights, -1, dtype=torch.long)
+def _follow(start: Tensor, scene: Volume, flows: dict[int, Volume], check: StepCheck) -> Arrivals:
+    """Follow hole pixels, given as flat indices into ``T H W``, both ways to where they are known."""
+    ways = Arrivals.none(start)
     for way, step in enumerate((-1, 1)):
-        # The walkers carry their row of this chunk as origin.
         walkers = set_out(start, flows[step])
-        walkers.origin = torch.arange(len(start), device=start.device)
         while len(walkers.origin):
-            walkers = advance(walkers, flows[step], flows[-step], step, settings)
+            walkers = advance(walkers, flows[step], flows[-step], step, check)
             seen = scene.at(walkers.time, walkers.xy)
             arrived = seen[:, -1] == 0
             rows = walkers.origin[arrived]
-            colours[way, rows] = seen[arrived, :-1].float()
-            weights[way, rows] = (-walkers.error[arrived] / 2).exp().clamp(min=1e-20) / walkers.steps
-            sources[way, rows] = walkers.time[arrived]
+            ways.colours[way, rows] = seen[arrived, :-1].float()
+            # Never quite zero: a bad path is still better than none.
+            ways.weights[way, rows] = (-walkers.error[arrived] / 2).exp().clamp(min=1e-20) / walkers.steps
+            ways.times[way, rows] = walkers.time[arrived]
+            ways.xy[way, rows] = walkers.xy[arrived]
             walkers = walkers.kept(~arrived)
-    return colours, weights, sources
+    return ways
+
+
+def _paste(frames: Tensor, where: Tensor, colours: Tensor) -> Tensor:
+    """A copy of ``frames`` with ``colours`` ``N 3`` at ``where``, ``N`` flat indices into ``T H W``."""
+    count, channels, height, width = frames.shape
+    flat = frames.permute(0, 2, 3, 1).reshape(-1, channels).clone()
+    flat[where] = colours.to(flat)
+    return flat.view(count, height, width, channels).permute(0, 3, 1, 2).contiguous()
 
 
 def _record(masks: Tensor, holes: Tensor, weight: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:

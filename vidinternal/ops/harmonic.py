@@ -8,6 +8,8 @@ wherever the hole does not touch the picture's edge.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
@@ -57,6 +59,48 @@ def harmonic_fill(values: Tensor, holes: Tensor, empty: float = 0.5) -> Tensor:
     return torch.where(holes.to(values.device), result, values)
 
 
+def screened_fill(values: Tensor, given: Tensor, wanted: Tensor, pull: float) -> Tensor:
+    """Fill ``wanted`` from what is ``given`` with ``sum_q (u(p) - u(q)) + pull u(p) = 0``, frame by frame.
+
+    Neighbours that are neither given nor wanted do not exist: the fill has a Neumann edge there. Far from everything
+    given it fades to zero.
+
+    Args:
+        values: ``T C H W``, read under ``given`` alone.
+        given: ``T 1 H W`` bool.
+        wanted: ``T 1 H W`` bool.
+        pull: Positive; the fill fades over about ``1/sqrt(pull)`` pixels.
+
+    Returns:
+        ``T C H W``; ``values`` where not wanted.
+    """
+    known = values.detach().cpu().double().numpy().copy()
+    there = (given & ~wanted)[:, 0].cpu().numpy()
+    for t, hole in enumerate(wanted[:, 0].cpu().numpy()):
+        if hole.any():
+            box = _crop(hole)
+            problem = _Problem(known[t][(slice(None), *box)], hole[box], there[t][box], pull)
+            part = known[t][(slice(None), *box)]
+            part[:, hole[box]] = _solve(problem).T
+    return torch.where(wanted, torch.from_numpy(known).to(values), values)
+
+
+def _crop(hole: np.ndarray) -> tuple[slice, slice]:
+    """The box one pixel wider than the hole."""
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    return slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """``K H W`` data, ``H W`` bool of what is unknown and of what is given; the rest does not exist."""
+
+    data: np.ndarray
+    hole: np.ndarray
+    given: np.ndarray
+    pull: float = 0.0
+
+
 def _same_hole(where: np.ndarray) -> list[list[int]]:
     """Group the frames that have a hole, and not only a hole, by equal hole."""
     groups: dict[bytes, list[int]] = {}
@@ -68,30 +112,32 @@ def _same_hole(where: np.ndarray) -> list[list[int]]:
 
 def _fill_frames(filled: np.ndarray, hole: np.ndarray, frames: list[int]) -> None:
     """Solve one hole for several frames at once, in place, in the crop one pixel wider than the hole."""
-    rows, columns = hole.any(axis=1).nonzero()[0], hole.any(axis=0).nonzero()[0]
-    box = (slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2))
+    box = _crop(hole)
     crop = hole[box]
     data = filled[(frames, slice(None), *box)].reshape(-1, *crop.shape)
-    solution = _solve(data, crop)
+    solution = _solve(_Problem(data, crop, ~crop))
     for number, t in enumerate(frames):
         channels = filled.shape[1]
         part = filled[t][(slice(None), *box)]
         part[:, crop] = solution[:, number * channels : (number + 1) * channels].T
 
 
-def _system(data: np.ndarray, hole: np.ndarray) -> tuple[sparse.csc_matrix, np.ndarray]:
+def _system(problem: _Problem) -> tuple[sparse.csc_matrix, np.ndarray]:
     """The matrix ``N N`` and right-hand sides ``N K`` of the discrete Laplace equation."""
+    data, hole = problem.data, problem.hole
     height, width = hole.shape
+    exists = hole | problem.given
     y, x = hole.nonzero()
     count = len(y)
     number = np.full(hole.shape, -1, dtype=np.int64)
     number[y, x] = np.arange(count)
-    diagonal = np.zeros(count)
+    diagonal = np.full(count, problem.pull)
     right = np.zeros((count, len(data)))
     rows, columns = [], []
     for step_y, step_x in _OFFSETS:
         near_y, near_x = y + step_y, x + step_x
         inside = (near_y >= 0) & (near_y < height) & (near_x >= 0) & (near_x < width)
+        inside[inside] = exists[near_y[inside], near_x[inside]]
         diagonal += inside
         at = inside.nonzero()[0]
         neighbour = number[near_y[at], near_x[at]]
@@ -108,17 +154,18 @@ def _system(data: np.ndarray, hole: np.ndarray) -> tuple[sparse.csc_matrix, np.n
     return sparse.csc_matrix((weights, place), shape=(count, count)), right
 
 
-def _solve(data: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Solve for the hole of ``data`` ``K H W``; returns ``N K`` in row-major order of the hole."""
-    matrix, right = _system(data, hole)
-    if matrix.shape[0] <= DIRECT_LIMIT:
+def _solve(problem: _Problem) -> np.ndarray:
+    """Solve for the hole; returns ``N K`` in row-major order of the hole."""
+    matrix, right = _system(problem)
+    if len(right) <= DIRECT_LIMIT:
         # The matrix is a symmetric M-matrix: diagonal pivots are safe, and the symmetric ordering halves the fill-in.
         factors = linalg.splu(
             matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
         return factors.solve(right)
-    start = _coarse_start(data, hole)
-    jacobi = sparse.diags_array(1.0 / matrix.diagonal())
+    # Screened problems are well conditioned and need no start from a coarser grid.
+    start = np.zeros_like(right) if problem.pull else _coarse_start(problem.data, problem.hole)
+    jacobi = sparse.diags_array(1.0 / np.asarray(matrix.diagonal(), dtype=np.float64))
     scale = float(np.abs(right).max()) or 1.0
     columns = []
     for k in range(right.shape[1]):
@@ -138,7 +185,7 @@ def _coarse_start(data: np.ndarray, hole: np.ndarray) -> np.ndarray:
     small = sums / np.maximum(weight, 1.0)
     coarse = weight == 0
     if coarse.any():
-        small[:, coarse] = _solve(small, coarse).T
+        small[:, coarse] = _solve(_Problem(small, coarse, ~coarse)).T
     size = (known.shape[1], known.shape[0])
     large = np.stack([cv2.resize(s, size, interpolation=cv2.INTER_LINEAR) for s in small])
     return large[:, :height, :width][:, hole].T

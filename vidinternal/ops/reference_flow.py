@@ -25,7 +25,7 @@ from vidinternal.ops.warp import backward_warp, forward_backward_residual
 FlowEstimator = Callable[[Tensor, Tensor], Tensor]
 """``(source N 3 H W, target N 3 H W) -> N 2 H W`` pixels with ``target(p + F(p)) ~ source(p)``."""
 
-COARSE_FROM = 160 * 160
+COARSE_FROM = 96 * 96
 """Pixels of a picture from which flow is completed on a grid of a quarter of its size: completed flow is smooth."""
 
 LEAST_OBSERVED = 0.05
@@ -35,9 +35,9 @@ LEAST_OBSERVED = 0.05
 class ReferenceFlowSettings(StrictModel):
     """How reference flow is made and checked."""
 
-    ring: int = Field(21, ge=0)
+    ring: int = Field(default=21, ge=0)
     """Pixels around the hole in which the flow is thrown away and completed: the fill poisons it there."""
-    tolerance: float = Field(1.1774, gt=0)
+    tolerance: float = Field(default=1.1774, gt=0)
     """Largest forward/backward residual r of a valid flow, pixels: exp(-r^2/2) > 0.5 <=> r < 1.1774."""
     prefill: SpatialFill = "harmonic"
     """What stands in the hole while flow is estimated."""
@@ -80,7 +80,7 @@ def reference_flow(
     rings = ring_around(masks, settings.ring)
     fields: dict[int, FlowField] = {}
     for stride in sorted({abs(s) for s in strides}):
-        fields[stride], fields[-stride] = _both_ways(filled, rings, stride, estimator, settings.tolerance)
+        fields[stride], fields[-stride] = flow_both_ways(filled, rings, stride, estimator, settings.tolerance)
     return fields
 
 
@@ -96,9 +96,21 @@ def ring_around(masks: Tensor, radius: int) -> Tensor:
     return grown
 
 
-def _both_ways(
+def flow_both_ways(
     filled: Tensor, rings: Tensor, stride: int, estimator: FlowEstimator, tolerance: float
 ) -> tuple[FlowField, FlowField]:
+    """Estimate one stride forwards and backwards, throw away what starts or ends in ``rings``, complete and check it.
+
+    Args:
+        filled: ``T 3 H W`` RGB in [0, 1], without holes.
+        rings: ``T 1 H W`` bool, where flow is not to be believed.
+        stride: Frame distance, positive.
+        estimator: Estimates flow between pairs of pictures.
+        tolerance: Largest forward/backward residual of a valid flow, pixels.
+
+    Returns:
+        The field of ``stride`` and that of ``-stride``.
+    """
     count, _, height, width = filled.shape
     forward = filled.new_zeros((count, 2, height, width), dtype=torch.float32)
     backward = torch.zeros_like(forward)

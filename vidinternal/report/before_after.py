@@ -1,4 +1,4 @@
-"""A strip of source, hole and result: ``python -m vidinternal.report.before_after SOURCE RESULT OUT.png [MASK]``."""
+"""A strip of source, hole and result: ``python -m vidinternal.report.before_after SOURCE RESULT OUT.png MASK``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
-from vidinternal.media.mask_source import open_masks
+from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.probe import probe
 from vidinternal.report.pictures import Picture, fitted, grid, label, overlay, png, to_picture
 
@@ -27,7 +26,7 @@ def frame_picture(reader: ClipReader, index: int) -> Picture:
 
 
 def moments(weights: Sequence[float], wanted: int = 3) -> tuple[int, ...]:
-    """Frames worth showing: in each of ``wanted`` equal parts of the clip, the one with most to show.
+    """Frames worth showing: in each of ``wanted`` equal parts of the clip, the middle one of those with most to show.
 
     Args:
         weights: What each frame has to show, e.g. its masked pixels.
@@ -37,14 +36,10 @@ def moments(weights: Sequence[float], wanted: int = 3) -> tuple[int, ...]:
         Indices in order; frames with nothing to show only where no frame has anything.
     """
     parts = [part for part in np.array_split(np.arange(len(weights)), min(wanted, len(weights))) if len(part)]
-    best = [int(max(part, key=lambda i: weights[i])) for part in parts]
+    full = [[int(i) for i in part if weights[i] >= 0.9 * max(weights[k] for k in part)] for part in parts]
+    best = [indices[len(indices) // 2] for indices in full]
     shown = [i for i in best if weights[i] > 0]
     return tuple(shown or best)
-
-
-def mask_at(mask: Path, index: int, info: ClipInfo) -> np.ndarray:
-    """One mask as ``H W`` bool."""
-    return np.asarray(open_masks(mask).read(index, index + 1, info.width, info.height))[0]
 
 
 def strip(source: Path, result: Path, masks: Sequence[np.ndarray], chosen: Sequence[int]) -> bytes:
@@ -87,9 +82,11 @@ def main(arguments: Sequence[str]) -> None:
     source, result, out, mask = (Path(a) for a in arguments)
     info = probe(source)
     count = len(ClipReader(info))
-    masked = [float(mask_at(mask, i, info).sum()) for i in range(count)]
-    chosen = moments(masked)
-    write_atomically(out, strip(source, result, [mask_at(mask, i, info) for i in chosen], chosen))
+    masks = open_masks(mask)
+    fit = check_fits(masks, info, count, fit=False)
+    chosen = moments([float(masks.read(i, i + 1, fit).sum()) for i in range(count)])
+    holes = [masks.read(i, i + 1, fit)[0] for i in chosen]
+    write_atomically(out, strip(source, result, holes, chosen))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from vidinternal.core.clip import Window
 from vidinternal.report.before_after import WIDTH, moments, strip
 from vidinternal.report.page import write_page
@@ -39,16 +37,16 @@ def run_pictures(run: Run, destination: Path) -> Mapping[str, bytes]:
         destination: The file it wrote.
     """
     windows = run.windows()
-    tracks = {w.index: _track(run, w) for w in windows.windows}
-    weights = np.zeros(max(w.end for w in windows.windows))
+    weights = [0.0] * max(w.end for w in windows.windows)
     owner: dict[int, Window] = {}
     for window in windows.windows:
+        masks = _track(run, window).masks
         for index in windows.owned(window):
             owner[index] = window
-            weights[index] = float(tracks[window.index].masks[index - window.start].sum())
-    chosen = moments(weights.tolist())
-    masks = [tracks[owner[i].index].masks[i - owner[i].start, 0].numpy() for i in chosen]
-    pictures = {"before, hole and after": strip(run.info.path, destination, masks, chosen)}
+            weights[index] = float(masks[index - window.start].sum())
+    chosen = moments(weights)
+    holes = [_track(run, owner[i]).masks[i - owner[i].start, 0].numpy() for i in chosen]
+    pictures = {"before, hole and after": strip(run.info.path, destination, holes, chosen)}
     flows = _flow_pictures(run, owner, chosen)
     return pictures | ({"reference flow to the next frame, inside the work area": flows} if flows else {})
 

@@ -23,14 +23,14 @@ MODES = ("dip", "dip_vid", "dip_vid_3d", "dip_vid_flow")
 TINY: dict[str, Any] = {"iterations": 8, "depth": 2, "channels": (6, 8), "look_every": 4}
 
 
-def footage(total: int, height: int = 32, width: int = 48, speed: int = 2) -> InpaintTask:
+def footage(total: int, height: int = 32, width: int = 48, *, speed: int = 2, holed: bool = True) -> InpaintTask:
     """A smooth texture that slides ``speed`` pixels a frame, a hole in its middle, its true flow."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width + speed * total), indexing="ij")
     waves = [torch.sin(0.31 * x + 0.17 * y + k) + torch.sin(0.13 * x * (k + 1) - 0.23 * y) for k in range(3)]
     picture = torch.stack(waves) / 4 + 0.5
     frames = torch.stack([picture[:, :, speed * t : speed * t + width] for t in range(total)])
     masks = torch.zeros(total, 1, height, width, dtype=torch.bool)
-    masks[:, :, height // 3 : height // 3 + 8, width // 3 : width // 3 + 10] = True
+    masks[:, :, height // 3 : height // 3 + 8, width // 3 : width // 3 + 10] = holed
     flow = {}
     for stride in (1, -1, 3, -3, 5, -5):
         field, valid = torch.zeros(total, 2, height, width), torch.zeros(total, 1, height, width, dtype=torch.bool)

@@ -9,9 +9,8 @@ from torch import Tensor
 from tests.methods.video_inpainting.case import footage, random_vgg, trainer
 from vidinternal.core.contracts import InpaintTask
 from vidinternal.core.seeds import generator
-from vidinternal.methods.video_inpainting.curriculum import (
-    Batch,
-)
+from vidinternal.methods.video_inpainting.curriculum import Batch, flow_batches
+from vidinternal.methods.video_inpainting.generator import Output
 from vidinternal.methods.video_inpainting.objective import (
     affected_area,
     consistency_loss,
@@ -89,6 +88,36 @@ def test_what_lies_under_the_hole_changes_no_loss_and_no_gradient(tmp_path: Path
     assert all(torch.equal(a, b) for a, b in zip(gradients, spoiled_gradients, strict=True))
     changed = torch.where(task.masks, task.frames, task.frames + 0.1)
     assert losses(replace(task, frames=changed))[0] != clean, "known pixels do matter"
+
+
+@pytest.mark.parametrize("stride", [1, -1, 3, -3])
+def test_the_true_frames_and_flow_have_no_loss(stride: int) -> None:
+    """Whatever the direction and stride: the right rows, channels and scale meet."""
+    total, clean = 13, footage(13)
+    truth = footage(13, holed=False).frames
+    fit = trainer(clean)
+    batch = next(b for b in flow_batches(total, 5, (1, 3)) if b.stride == stride)
+    data, rows = fit.prepare(batch), list(batch.frames)
+    flows = torch.full((5, 12, 32, 48), 7.0)
+    first = 4 * (1, 3, 5).index(abs(stride)) + (0 if stride > 0 else 2)
+    flows[:, first : first + 2] = clean.flow[stride].flow[rows] / (2.0 * abs(stride))
+    terms = {name: float(term()) for name, term in fit.terms(data, Output(truth[rows], flows)).items()}
+    assert terms.keys() == {"L_r", "L_f", "L_c"}
+    assert max(terms.values()) < 1e-8
+    wrong = fit.terms(data, Output(truth[rows], flows + 0.1))
+    assert float(wrong["L_f"]()) > 1e-4
+    assert float(wrong["L_c"]()) > 1e-6
+
+
+def test_the_affected_area_of_a_pair_takes_each_frames_own_hole() -> None:
+    task = footage(3)
+    masks = torch.zeros_like(task.masks)
+    masks[0, :, 10:14, 20:24], masks[1, :, 20:24, 30:34] = True, True
+    pairs = trainer(replace(task, masks=masks)).prepare(Batch((0, 1, 2), 1)).pairs
+    assert pairs is not None
+    expected = torch.zeros(2, 1, 32, 48)
+    expected[0, :, 10:14, 20:24] = expected[0, :, 20:24, 32:36] = expected[1, :, 20:24, 30:34] = 1.0
+    assert torch.equal(pairs.affected, expected)
 
 
 def test_flow_that_touches_a_hole_or_is_not_valid_changes_no_loss() -> None:

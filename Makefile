@@ -1,0 +1,67 @@
+# Everything a fresh clone needs: `make demo`, `make test`. Python 3.11 or newer and pip are enough.
+
+PYTHON ?= python3
+# e.g. TORCH_INDEX="--extra-index-url https://download.pytorch.org/whl/cpu" for torch's small CPU build on Linux
+TORCH_INDEX ?=
+# what else to hand to `vidinternal run` or `vidinternal bench`, e.g. ARGS="--device cuda"
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+SOURCE := clips/flower_captions.mp4
+MASK := clips/flower_captions_mask.mkv
+CLEAN := out/flower_clean.mp4
+
+.PHONY: help setup demo test lint bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    take the captions off a sample clip; the result and a before/after picture go to out/"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff, pyright, import rules, Dockerfiles"
+	@echo "make bench   measure every inpainting method on this machine"
+	@echo "make clean   remove out/ and the virtual environment"
+
+setup: $(READY)
+
+# torch comes first and torchvision without its dependencies: torchvision's Linux wheels ask for a CUDA build of torch.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("vidinternal needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install $(TORCH_INDEX) -c constraints.txt torch
+	$(PIP) install $(TORCH_INDEX) -c constraints.txt --no-deps torchvision
+	$(PIP) install -c constraints.txt -e '.[test,report]'
+	@touch $@
+
+$(READY_DEV): $(READY)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@mkdir -p out
+	$(BIN)/vidinternal run inpaint $(SOURCE) --mask $(MASK) -o $(CLEAN) --set masks.dilate=2 --budget 2m --report out/flower_clean.html $(ARGS)
+	$(BIN)/python -m vidinternal.report.before_after $(SOURCE) $(CLEAN) out/before_after.png $(MASK)
+	@echo
+	@echo "the clean clip:            $(CLEAN)"
+	@echo "before and after:          out/before_after.png"
+	@echo "how it was made, as HTML:  out/flower_clean.html"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
+
+bench: $(READY)
+	$(BIN)/vidinternal bench inpaint $(ARGS)
+
+clean:
+	rm -rf out $(VENV)

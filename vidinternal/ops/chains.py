@@ -1,0 +1,99 @@
+"""Following points through a clip along chains of stride-1 flow, checking every step against the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StepCheck:
+    """When a step is believed: its residual is below ``tau + relative * |flow|``.
+
+    Attributes:
+        tau: Pixels allowed for any step.
+        relative: Share of the step's length allowed on top.
+    """
+
+    tau: float = 5.0
+    relative: float = 0.05
+
+
+@dataclass
+class Walkers:
+    """Points on their way through the clip, one step of time at a time.
+
+    Attributes:
+        origin: ``N`` which of the pixels that set out they are.
+        time: ``N`` the frame they are in.
+        xy: ``N 2`` their place there, pixels, x then y.
+        error: ``N`` the sum of the forward/backward residuals of their steps, pixels.
+        steps: The number of steps taken, the same for all.
+    """
+
+    origin: Tensor
+    time: Tensor
+    xy: Tensor
+    error: Tensor
+    steps: int
+
+    def kept(self, keep: Tensor) -> Walkers:
+        """The walkers of which ``keep`` (``N`` bool) is True."""
+        return Walkers(self.origin[keep], self.time[keep], self.xy[keep], self.error[keep], self.steps)
+
+
+class Volume:
+    """``T C H W`` samples laid out for looking up many points at once.
+
+    Args:
+        samples: ``T C H W``.
+    """
+
+    def __init__(self, samples: Tensor) -> None:
+        self.count, self.channels, self.height, self.width = samples.shape
+        self._flat = samples.permute(0, 2, 3, 1).reshape(-1, self.channels)
+
+    def at(self, time: Tensor, xy: Tensor) -> Tensor:
+        """Bilinear samples ``N C`` at the points ``xy`` ``N 2`` of the frames ``time`` ``N``; outside, the border."""
+        x, y = xy[:, 0].clamp(0, self.width - 1), xy[:, 1].clamp(0, self.height - 1)
+        left, top = x.floor().long(), y.floor().long()
+        along, down = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
+        upper = (time * self.height + top) * self.width
+        lower = (time * self.height + (top + 1).clamp(max=self.height - 1)) * self.width
+        right = (left + 1).clamp(max=self.width - 1)
+        above = self._flat[upper + left].lerp(self._flat[upper + right], along)
+        below = self._flat[lower + left].lerp(self._flat[lower + right], along)
+        return above.lerp(below, down)
+
+
+def set_out(start: Tensor, flow: Volume) -> Walkers:
+    """Walkers on the pixels ``start`` (``N`` flat indices into ``T H W``), no step taken yet."""
+    area = flow.height * flow.width
+    place = start % area
+    xy = torch.stack((place % flow.width, place // flow.width), dim=1).float()
+    origin = torch.arange(len(start), device=start.device)
+    return Walkers(origin, start // area, xy, xy.new_zeros(len(start)), 0)
+
+
+def advance(walkers: Walkers, onward: Volume, back: Volume, step: int, check: StepCheck) -> Walkers:
+    """Take one step of time; returns the walkers that are still believed.
+
+    A walker is lost where it leaves the picture or the clip, or where going back along ``back`` misses the place it
+    came from by more than ``check`` allows.
+
+    Args:
+        walkers: Where they are.
+        onward: ``T 2 H W``, row t is ``F[t -> t+step]``.
+        back: ``T 2 H W``, row t is ``F[t -> t-step]``.
+        step: 1 or -1.
+        check: When a step is believed.
+    """
+    walkers = walkers.kept((walkers.time + step >= 0) & (walkers.time + step < onward.count))
+    flow = onward.at(walkers.time, walkers.xy)
+    time, xy = walkers.time + step, walkers.xy + flow
+    residual = (flow + back.at(time, xy)).norm(dim=1)
+    edge = xy.new_tensor([onward.width - 1, onward.height - 1])
+    good = (residual < check.tau + check.relative * flow.norm(dim=1)) & ((xy >= 0) & (xy <= edge)).all(dim=1)
+    return Walkers(walkers.origin, time, xy, walkers.error + residual, walkers.steps + 1).kept(good)

@@ -1,0 +1,86 @@
+"""Propagation: flow of known pixels, copies along it, and the flow again on what was copied.
+
+Round one estimates flow with the hole prefilled and a wide ring thrown away, since the fill poisons the flow around
+it. From the second round on the hole shows copied pixels, which move as the scene does: the flow is then thrown away
+only in the hole and a narrow ring, and completed from much nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from pydantic import Field
+from torch import Tensor
+
+from vidinternal.core.config import StrictModel
+from vidinternal.core.contracts import FlowSet
+from vidinternal.ops.dis import DisPreset, dis_flow
+from vidinternal.ops.flow_copy import FlowCopy, FlowCopySettings, flow_copy
+from vidinternal.ops.reference_flow import ReferenceFlowSettings, flow_both_ways, reference_flow, ring_around
+from vidinternal.ops.spatial_fill import SpatialFill
+
+_TOLERANCE = 1.1774  # of ``valid``, which copying does not use: every step of a path is checked on its own
+
+
+class PropagateSettings(StrictModel):
+    """How pixels are brought along."""
+
+    ring: int = Field(default=21, ge=0)
+    """Pixels around the hole in which the flow of round one is thrown away and completed."""
+    refine_ring: int = Field(default=2, ge=0)
+    """The same for later rounds."""
+    tau: float = Field(default=5.0, gt=0)
+    """Largest forward/backward residual of a step, pixels, beside 5 % of its length."""
+    rounds: int = Field(default=3, ge=1)
+    """Times the flow is estimated."""
+    fill: SpatialFill = "harmonic"
+    """What stands in the hole before the first round, and at last where nothing could be copied."""
+    level_seams: bool = True
+    """Whether copied colours are shifted so that they meet the known ones at the hole's border."""
+    preset: DisPreset = "medium"
+    """OpenCV's preset of the flow."""
+
+
+def propagate(
+    frames: Tensor,
+    masks: Tensor,
+    settings: PropagateSettings | None = None,
+    first: FlowSet | None = None,
+    go_on: Callable[[int, FlowCopy], bool] | None = None,
+) -> FlowCopy:
+    """Fill a window with its own pixels.
+
+    Args:
+        frames: ``T 3 H W`` RGB in [0, 1]; what is under ``masks`` is never read.
+        masks: ``T 1 H W`` bool, True = to fill.
+        settings: How.
+        first: Flow of round one; used where it has strides 1 and -1, otherwise flow is estimated.
+        go_on: Called after every round with its number, from 1, and its result; False ends the propagation.
+
+    Returns:
+        The last round's copy. A single frame has nothing to copy from and is filled from itself.
+
+    Raises:
+        UsageError: The shapes do not belong together.
+    """
+    settings = settings or PropagateSettings()
+    copying = FlowCopySettings(tau=settings.tau, fill=settings.fill, level_seams=settings.level_seams)
+    estimate = partial(dis_flow, preset=settings.preset)
+    if first and 1 in first and -1 in first:
+        forward, backward = first[1].flow, first[-1].flow
+    else:
+        flows = reference_flow(
+            frames, masks, (1,), estimate, ReferenceFlowSettings(ring=settings.ring, prefill=settings.fill)
+        )
+        forward, backward = flows[1].flow, flows[-1].flow
+    result = flow_copy(frames, masks, forward, backward, copying)
+    rings = ring_around(masks, settings.refine_ring)
+    for number in range(1, settings.rounds):
+        if (go_on is not None and not go_on(number, result)) or result.covered == 0.0:
+            return result
+        ahead, behind = flow_both_ways(result.frames, rings, 1, estimate, _TOLERANCE)
+        result = flow_copy(frames, masks, ahead.flow, behind.flow, copying)
+    if go_on is not None:
+        go_on(settings.rounds, result)
+    return result
