@@ -197,6 +197,17 @@ def make(recipe: Recipe, folder: Path, natives: Sequence[NativeFrame] | None = N
     return path
 
 
+def packets(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
+    """What a file stores: stream index -> presentation time in seconds and bytes of every packet, in stored order."""
+    found: dict[int, list[tuple[Fraction, bytes]]] = {}
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if packet.size and packet.pts is not None:
+                time = packet.pts * Fraction(packet.time_base.numerator, packet.time_base.denominator)
+                found.setdefault(packet.stream_index, []).append((time, bytes(packet)))
+    return found
+
+
 def _add_video(container: Any, recipe: Recipe) -> Any:
     width, height = recipe.size
     options = {**SILENT.get(recipe.codec, {}), **recipe.options}

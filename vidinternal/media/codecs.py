@@ -39,6 +39,8 @@ _CRF = {"h264": 14, "hevc": 16, "av1": 18, "vp9": 15}
 _CRF_TOP = {"h264": 51, "hevc": 51, "av1": 63, "vp9": 63}
 # These two refuse an odd width or height where chroma is subsampled along it.
 _WHOLE_CHROMA_ONLY = ("libx264", "libx265")
+# Below these x265 refuses, and SVT-AV1 never comes back (4.1, one side under 32 and the other from 128 up).
+_LEAST_SIDE = {"libx265": 16, "libsvtav1": 32}
 _HOLDS_ALPHA = ("ffv1", "prores_ks")
 
 
@@ -236,6 +238,8 @@ def _holds(target: PictureFormat, source: PictureFormat) -> bool:
 
 
 def _fits_size(encoder: str, fmt: PictureFormat, info: ClipInfo) -> bool:
+    if min(info.width, info.height) < _LEAST_SIDE.get(encoder, 1):
+        return False
     if encoder not in _WHOLE_CHROMA_ONLY:
         return True
     x, y = (max(getattr(p, axis) for p in fmt.planes) for axis in ("x_shift", "y_shift"))

@@ -76,7 +76,7 @@ def check(info: ClipInfo, plan: EncoderPlan, destination: Path) -> tuple[tuple[i
         str(destination),
         expected=f"a container that holds {plan.codec} and all of {info.path.name}",
         got=f"{destination.suffix}: {refused}",
-        hint=f"an output that ends in {' or '.join(fit)}" if fit else "--set encode.codec=ffv1 and an output in .mkv",
+        hint=f"an output that ends in {' or '.join(fit)}" if fit else "another encode.codec; h264 goes into .mkv, .mp4, .mov and .ts",
     )
 
 

@@ -22,7 +22,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidinternal.core.clip import ClipInfo
-from vidinternal.media.probe import fraction, open_video
+from vidinternal.core.errors import MediaError
+from vidinternal.media.probe import fraction, open_video, reason
 from vidinternal.media.source_facts import SourceFacts, hdr_options, source_facts
 
 if TYPE_CHECKING:
@@ -147,9 +148,11 @@ def _add_video(
     if info.color.chroma_location:
         options["chroma_sample_location"] = str(info.color.chroma_location)
     if plan.encoder == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # errors only; the library has no other way to be quiet
+        os.environ.setdefault("SVT_LOG", "0")  # it writes to stderr by itself and has no other way to be quiet
+    # SVT-AV1 refuses more; the rate only steers its rate control, the pictures keep their times.
+    rate = min(info.rate, Fraction(240)) if plan.encoder == "libsvtav1" else info.rate
     video: Any = container.add_stream(
-        plan.encoder, rate=info.rate, options=options, width=info.width, height=info.height, pix_fmt=plan.pix_fmt
+        plan.encoder, rate=rate, options=options, width=info.width, height=info.height, pix_fmt=plan.pix_fmt
     )
     context = video.codec_context
     context.time_base = info.time_base
@@ -218,7 +221,7 @@ class Copier:
     def _packets(self, source: InputContainer) -> Iterator[tuple[Fraction, Packet]]:
         streams = [source.streams[i] for i in self._output.copies]
         last = Fraction(0)
-        for packet in source.demux(streams) if streams else ():
+        for packet in self._read(source, streams):
             if packet.pts is None and packet.dts is None and not packet.size:
                 continue  # PyAV's mark for the end
             if packet.dts is None and packet.stream.type != "video":
@@ -226,6 +229,14 @@ class Copier:
             ticks = packet.dts if packet.dts is not None else packet.pts
             last = last if ticks is None else ticks * (fraction(packet.time_base) or Fraction(0))
             yield last, packet
+
+    def _read(self, source: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
+        try:
+            yield from source.demux(streams) if streams else ()
+        except av.error.FFmpegError as error:
+            raise MediaError(
+                f"{source.name}: cannot be read on", expected="whole streams", got=reason(error)
+            ) from error
 
     def until(self, time: Fraction | None) -> None:
         """Copy what begins before ``time`` in seconds, or all that is left."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidinternal.core.errors import UsageError
-
-DisPreset = Literal["ultrafast", "fast", "medium"]
-"""OpenCV's presets; ``medium`` refines down to half size with variational refinement, ``ultrafast`` has none."""
+from vidinternal.ops.settings import DisPreset
 
 SMALLEST_SIDE = 32
 """Pictures with a shorter side are continued to this size by repeating their border: OpenCV refuses sides below 12."""

@@ -18,7 +18,8 @@ from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import UsageError
 from vidinternal.ops.chains import StepCheck, Volume, advance, set_out
 from vidinternal.ops.seams import Arrivals, seam_offsets
-from vidinternal.ops.spatial_fill import SpatialFill, spatial_fill
+from vidinternal.ops.settings import SpatialFill
+from vidinternal.ops.spatial_fill import spatial_fill
 
 CHUNK = 1_000_000
 """Hole pixels followed at once; bounds memory to some hundred MB."""

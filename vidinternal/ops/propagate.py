@@ -10,36 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from pydantic import Field
 from torch import Tensor
 
-from vidinternal.core.config import StrictModel
 from vidinternal.core.contracts import FlowSet
-from vidinternal.ops.dis import DisPreset, dis_flow
+from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.flow_copy import FlowCopy, FlowCopySettings, flow_copy
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, flow_both_ways, reference_flow, ring_around
-from vidinternal.ops.spatial_fill import SpatialFill
+from vidinternal.ops.settings import PropagateSettings
 
 _TOLERANCE = 1.1774  # of ``valid``, which copying does not use: every step of a path is checked on its own
-
-
-class PropagateSettings(StrictModel):
-    """How pixels are brought along."""
-
-    ring: int = Field(default=21, ge=0)
-    """Pixels around the hole in which the flow of round one is thrown away and completed."""
-    refine_ring: int = Field(default=2, ge=0)
-    """The same for later rounds."""
-    tau: float = Field(default=5.0, gt=0)
-    """Largest forward/backward residual of a step, pixels, beside 5 % of its length."""
-    rounds: int = Field(default=3, ge=1)
-    """Times the flow is estimated."""
-    fill: SpatialFill = "harmonic"
-    """What stands in the hole before the first round, and at last where nothing could be copied."""
-    level_seams: bool = True
-    """Whether copied colours are shifted so that they meet the known ones at the hole's border."""
-    preset: DisPreset = "medium"
-    """OpenCV's preset of the flow."""
 
 
 def propagate(

@@ -19,7 +19,8 @@ from vidinternal.core.contracts import FlowField, FlowSet
 from vidinternal.core.errors import UsageError
 from vidinternal.ops.harmonic import harmonic_fill
 from vidinternal.ops.masks import dilate
-from vidinternal.ops.spatial_fill import SpatialFill, spatial_fill
+from vidinternal.ops.settings import SpatialFill
+from vidinternal.ops.spatial_fill import spatial_fill
 from vidinternal.ops.warp import backward_warp, forward_backward_residual
 
 FlowEstimator = Callable[[Tensor, Tensor], Tensor]

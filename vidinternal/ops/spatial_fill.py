@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidinternal.ops.harmonic import harmonic_fill
-
-SpatialFill = Literal["harmonic", "telea", "navier_stokes"]
-"""How a frame is continued into its own hole."""
+from vidinternal.ops.settings import SpatialFill
 
 _CODES: dict[str, int] = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
 

@@ -56,9 +56,7 @@ def _require_match() -> None:
     try:
         wanted = importlib.metadata.requires("torchvision") or []
     except importlib.metadata.PackageNotFoundError as error:
-        raise UsageError(
-            "torchvision", expected="the package installed", got="no such package", hint=_HINT
-        ) from error
+        raise UsageError("torchvision", expected="the package installed", got="no such package", hint=_HINT) from error
     pins = [m[1] for r in wanted if (m := re.match(r"torch\s*\(?==\s*([0-9.]+)", r))]
     have = torch.__version__.split("+")[0]
     if pins and pins[0] != have:

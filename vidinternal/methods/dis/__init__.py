@@ -1,3 +1,14 @@
+"""``dis``: Dense Inverse Search flow."""
+
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.dis.config import Config
-CARDS = (MethodCard(name="dis", task="flow", summary="DIS", config=Config, paper="kroeger2016fast"),)
+
+CARDS = (
+    MethodCard(
+        name="dis",
+        task="flow",
+        summary="Dense Inverse Search (OpenCV).",
+        config=Config,
+        paper="kroeger2016fast",
+    ),
+)

@@ -1,4 +1,13 @@
+"""Settings of ``dis``."""
+
+from __future__ import annotations
+
 from vidinternal.core.config import StrictModel
+from vidinternal.ops.settings import DisPreset
+
+
 class Config(StrictModel):
-    preset: str = "medium"
-    """Preset."""
+    """Speed against accuracy."""
+
+    preset: DisPreset = "medium"
+    """OpenCV's preset."""

@@ -1,8 +1,25 @@
+"""The registry's entry point."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
 from vidinternal.core.contracts import FlowMethod
 from vidinternal.methods.dis import CARDS
+from vidinternal.methods.dis.config import Config
 from vidinternal.ops.dis import dis_flow
-class D(FlowMethod):
+
+
+class Dis(FlowMethod):
+    """Dense Inverse Search (``kroeger2016fast``); always on the CPU."""
+
     card = CARDS[0]
-    def flow(self, source, target, config, device):
-        return dis_flow(source, target)
-METHODS = (D(),)
+
+    def flow(self, source: Tensor, target: Tensor, config: Config, device: torch.device) -> Tensor:
+        """Return ``N 2 H W`` pixels with ``target(p + F(p)) ~ source(p)``."""
+        del device
+        return dis_flow(source, target, config.preset)
+
+
+METHODS = (Dis(),)

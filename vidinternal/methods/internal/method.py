@@ -15,7 +15,8 @@ from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
 from vidinternal.methods.internal.stacking import Stack, apply_stack, distance_bins, fit_stack
 from vidinternal.ops.flow_copy import FlowCopy
-from vidinternal.ops.propagate import PropagateSettings, propagate
+from vidinternal.ops.propagate import propagate
+from vidinternal.ops.settings import PropagateSettings
 
 
 @dataclass(frozen=True)
