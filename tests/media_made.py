@@ -80,6 +80,10 @@ class Recipe:
     interlaced: str = ""
 
     @property
+    def lossless(self) -> bool:
+        return self.codec == "ffv1" or self.options.get("qp") == "0"
+
+    @property
     def ticks(self) -> Fraction:
         return self.time_base or 1 / self.rate
 
@@ -297,10 +301,9 @@ def _text_packets(text: Any, seconds: float, index: int) -> list[Any]:
 
 def _chapters(recipe: Recipe) -> list[Any]:
     half = int(500 * len(recipe.times) / recipe.rate)
-    spans = (0, half), (half, 2 * half)
     return [
         {"id": i + 1, "start": a, "end": b, "time_base": Fraction(1, 1000), "metadata": {"title": f"part {i + 1}"}}
-        for i, (a, b) in enumerate(spans)
+        for i, (a, b) in enumerate(((0, half), (half, 2 * half)))
     ]
 
 
@@ -321,9 +324,8 @@ def _headless(folder: Path) -> Path:
 
 
 def _empty(folder: Path) -> Path:
-    path = folder / "empty.mp4"
-    path.write_bytes(b"")
-    return path
+    (folder / "empty.mp4").touch()
+    return folder / "empty.mp4"
 
 
 def _not_media(folder: Path) -> Path:
@@ -338,7 +340,7 @@ _HDR = ColorTags(9, 16, 9, False, 3)
 
 
 def _recipes() -> dict[str, Recipe | Callable[[Path], Path]]:
-    b_frames = {"codec": "libx264", "options": {"qp": "0", "bf": "3", "b-adapt": "0", "g": "12", "preset": "fast"}}
+    b_frames = {"codec": "libx264", "options": {"crf": "8", "bf": "3", "b-adapt": "0", "g": "12", "preset": "fast"}}
     known = (
         Recipe("vfr.mkv", pts=(0, 40, 90, 130, 250, 251, 300, 340, 380, 700, 740, 790), time_base=Fraction(1, 1000)),
         Recipe("vfr_fine.mp4", pts=(0, 3003, 7000, 7001, 20011, 24000), time_base=Fraction(1, 90000), **_X264),

@@ -25,7 +25,9 @@ def test_a_recipe_gives_its_pictures_at_its_times(name: str, tmp_path: Path) -> 
     made = media_made.pictures(recipe)
     assert len(found) == len(made)
     for got, want in zip(found, made, strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(got.planes, want.planes, strict=True))
+        for plane, made_plane in zip(got.planes, want.planes, strict=True):
+            error = np.abs(plane.astype(int) - made_plane)
+            assert error.max() == 0 if recipe.lossless else error.mean() < 3
         # Matroska rounds to milliseconds, halves up
         assert abs(got.pts * info.time_base - want.pts * recipe.ticks) <= Fraction(1, 2000)
     assert (info.width, info.height, info.sar, info.rotation) == (*recipe.size, recipe.sar, recipe.rotation)
@@ -37,8 +39,11 @@ def test_a_recipe_gives_its_pictures_at_its_times(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_cannot_be_read_to_its_end(name: str, tmp_path: Path) -> None:
     path = media_made.awkward(name, tmp_path)
-    with pytest.raises(MediaError):
-        assert len(list(ClipReader(probe(path)).frames())) == 24
+    try:
+        count = len(list(ClipReader(probe(path)).frames()))
+    except MediaError:
+        count = 0
+    assert (0 < count < 24) if name == "truncated" else count == 0
 
 
 def test_the_names_people_ask_for_are_there() -> None:
@@ -68,8 +73,7 @@ def test_texture_moves_and_a_cut_changes_it() -> None:
     recipe = RECIPES["cut"]
     assert isinstance(recipe, Recipe)
     before, first, second = (media_made.picture(recipe, i)[0].astype(float) for i in (30, 31, 32))
-    still = np.abs(first[:, 1:] - second[:, :-1]).mean(), np.abs(first[:, 1:] - second[:, 1:]).mean()
-    assert still[0] * 2 < still[1] or still[0] < 3
+    assert np.array_equal(first[:-1, :-1], second[1:, 1:])
     assert np.abs(first - before).mean() > 2 * np.abs(second - first).mean()
     assert not np.array_equal(media_made.texture(1), media_made.texture(2))
 

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from vidinternal.core.contracts import FlowField
@@ -14,12 +13,6 @@ def test_masks_come_back_bit_for_bit(tmp_path: Path) -> None:
     back = MaskTrack.load(tmp_path)
     assert torch.equal(back.masks, masks)
     assert back.box == (1, 7, 2, 11)
-    assert torch.equal(back.cropped(), masks[..., 1:7, 2:11])
-
-
-def test_an_empty_track_has_no_work_area() -> None:
-    with pytest.raises(ValueError, match="nothing is masked"):
-        MaskTrack(torch.zeros(1, 1, 4, 4, dtype=torch.bool), None).cropped()
 
 
 def test_flows_come_back(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class EncodeSettings(StrictModel):
 
     codec: CodecName = "h264"
     """``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv."""
-    crf: int | None = Field(None, ge=0, le=63)
+    crf: int | None = Field(default=None, ge=0, le=63)
     """Constant quality, lower is better; None is visually transparent: h264 14, hevc 16, av1 18, vp9 15."""
     preset: str | None = None
     """Speed: ``ultrafast`` to ``placebo`` for h264 and hevc, a number for av1 (0-13) and vp9 (0-8), 0 the slowest."""
@@ -77,6 +77,7 @@ class EncoderPlan:
         container: FFmpeg's name of the container.
         crf: Constant quality, None where the codec has none or the file is lossless.
         lossless: Whether every sample is kept exactly.
+        matrix: The matrix the result is tagged with; identity for RGB, which a decoder would else take for YUV.
         full_range: The range the result is tagged with, None = untagged.
         left_out: Indices of data streams that FFmpeg cannot write.
         notes: What a person should know.
@@ -89,6 +90,7 @@ class EncoderPlan:
     container: str
     crf: int | None
     lossless: bool
+    matrix: int = 2
     full_range: bool | None = None
     left_out: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
         container=container,
         crf=crf,
         lossless=settings.lossless or settings.codec == "ffv1",
+        matrix=0 if target.family == "rgb" else info.color.matrix,
         full_range=_range(info, settings.codec),
     )
     left_out, more = check(info, plan, destination)

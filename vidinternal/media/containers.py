@@ -71,12 +71,13 @@ def check(info: ClipInfo, plan: EncoderPlan, destination: Path) -> tuple[tuple[i
     refused = _refusal(info, replace(plan, left_out=left_out))
     if refused is None:
         return left_out, tuple(f"data stream {i} is left out: {destination.suffix} has no place for it" for i in named)
+    none = "another encode.codec; h264 goes into .mkv, .mp4, .mov and .ts"
     fit = [s for s in _OFFERED if _refusal(info, replace(plan, container=_CONTAINERS[s], left_out=left_out)) is None]
     raise MediaError(
         str(destination),
         expected=f"a container that holds {plan.codec} and all of {info.path.name}",
         got=f"{destination.suffix}: {refused}",
-        hint=f"an output that ends in {' or '.join(fit)}" if fit else "another encode.codec; h264 goes into .mkv, .mp4, .mov and .ts",
+        hint=f"an output that ends in {' or '.join(fit)}" if fit else none,
     )
 
 

@@ -129,9 +129,9 @@ def encode(
 def _part_file(destination: Path) -> Iterator[Path]:
     """A hidden file beside the destination that takes its place at the end, or goes away."""
     part = destination.with_name(f".{destination.stem}.{secrets.token_hex(4)}.part{destination.suffix}")
+    with _as_media_error(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _as_media_error(destination):
-            destination.parent.mkdir(parents=True, exist_ok=True)
         yield part
         with _as_media_error(destination):
             _to_disk(part)
@@ -221,7 +221,7 @@ class _Writer:
         frame.time_base = self._info.time_base
         color: ColorTags = self._info.color
         frame.color_primaries, frame.color_trc = color.primaries, color.transfer
-        frame.colorspace, frame.color_range = color.matrix, self._plan.range_code
+        frame.colorspace, frame.color_range = self._plan.matrix, self._plan.range_code
         return frame if self._flag is None else self._flag(frame)
 
     def _send(self, frame: Any, native: NativeFrame) -> None:
@@ -361,7 +361,8 @@ def _timing_notes(exact: bool, plan: EncoderPlan, tick: Fraction) -> tuple[str, 
 def _lost(info: ClipInfo, facts: SourceFacts, part: Path, destination: Path) -> tuple[str, ...]:
     """What the source says and the result does not, read back from the result."""
     result = probe(part)
-    tags = ("primaries", "transfer", "matrix", "full_range", "chroma_location")
+    rgb = picture_format(info.pix_fmt).family == "rgb"  # a matrix and a range mean nothing there
+    tags = ("primaries", "transfer", *(() if rgb else ("matrix", "full_range", "chroma_location")))
     lost = [
         f"colour tag {tag}"
         for tag in tags

@@ -158,7 +158,7 @@ def _add_video(
     context.time_base = info.time_base
     video.time_base = 1 / info.rate if plan.container == "avi" else info.time_base
     context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
-    context.colorspace, context.color_range = info.color.matrix, plan.range_code
+    context.colorspace, context.color_range = plan.matrix, plan.range_code
     if info.sar != 1:
         context.sample_aspect_ratio = info.sar
     if facts.field_order:

@@ -27,9 +27,9 @@ class ShotSettings(StrictModel):
     detector: Literal["adaptive", "content", "none"] = "adaptive"
     """``adaptive`` compares with the neighbourhood and stands camera motion; ``content`` has a fixed threshold;
     ``none`` takes the clip as one shot."""
-    threshold: float | None = Field(None, gt=0)
+    threshold: float | None = Field(default=None, gt=0)
     """How much a cut must stand out; None is the detector's own default, 3 times the neighbourhood or 27 of 255."""
-    min_length: int = Field(8, ge=1)
+    min_length: int = Field(default=8, ge=1)
     """Fewest frames of a shot; shorter ones stay with the shot before."""
 
 

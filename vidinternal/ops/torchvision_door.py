@@ -57,9 +57,10 @@ def _require_match() -> None:
         wanted = importlib.metadata.requires("torchvision") or []
     except importlib.metadata.PackageNotFoundError as error:
         raise UsageError("torchvision", expected="the package installed", got="no such package", hint=_HINT) from error
-    pins = [m[1] for r in wanted if (m := re.match(r"torch\s*\(?==\s*([0-9.]+)", r))]
-    have = torch.__version__.split("+")[0]
-    if pins and pins[0] != have:
+    pins = [m[1] for r in wanted if (m := re.match(r"torch\s*\(?==\s*([0-9]+\.[0-9]+)", r))]
+    have = re.match(r"[0-9]+\.[0-9]+", torch.__version__)
+    # Releases that differ in the last number alone go together.
+    if pins and have and pins[0] != have[0]:
         raise UsageError(
             f"torchvision {importlib.metadata.version('torchvision')}",
             expected=f"torch {pins[0]}, which it was made for",

@@ -136,7 +136,7 @@ def dry_run(job: Job) -> DryRun:
 
 def _small(run: Run, window: Window, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     track: MaskTrack = run.read("masks", window)
-    area, masks = load_work_area(run.handles["frames"], window, track), track.cropped()
+    area, masks = load_work_area(run.handles["frames"], window, track)
     size = working_size(area.shape[-2], area.shape[-1], side)
     return (area, masks) if size == tuple(area.shape[-2:]) else shrink(area, masks, size)
 

@@ -72,6 +72,9 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
     job = run.job.inputs
     used = [methods.card(s.config.method, s.task) for s in run.spec.stages if s.task]
     papers = sorted({c.paper for c in used if c.paper})
+    shots = shot_scores(run)
+    if run.spec.stage("inpaint") and not any(s["masked_pixels"] for s in shots):
+        notes = [*notes, "nothing is masked in any frame: the picture was written as it is"]
     result = run.read("result", None).facts if run.spec.stage("encode") else {}
     return {
         "record_version": RECORD_VERSION,
@@ -93,7 +96,7 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
         "keys": dict(run.keys),
         "code": code_digest(),
         "versions": versions(),
-        "shots": shot_scores(run),
+        "shots": shots,
         "citations": {key: citations()[key] for key in papers},
         "notes": list(notes),
         "workspace": str(run.workspace.folder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ from vidinternal.stages.base import Stage, settings_model
 
 SCHEMA_VERSION = 1
 _TOP = {"version", "name", "description", "stages"}
-PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
-"""Where named pipelines live in a source tree."""
+_SOURCE_TREE = Path(__file__).resolve().parents[2] / "pipelines"
+PIPELINES = _SOURCE_TREE if _SOURCE_TREE.is_dir() else Path(sys.prefix) / "share" / "vidinternal" / "pipelines"
+"""Where named pipelines live: in the source tree, or where an installation puts them."""
 
 
 @dataclass(frozen=True)

@@ -93,13 +93,6 @@ class MaskTrack:
     masks: Tensor
     box: Box | None
 
-    def cropped(self) -> Tensor:
-        """The masks inside the box, ``T 1 h w``."""
-        if self.box is None:
-            raise ValueError("nothing is masked in this window, so there is no work area to crop to")
-        y0, y1, x0, x1 = self.box
-        return self.masks[..., y0:y1, x0:x1]
-
     def save(self, folder: Path) -> None:
         """Write itself into an existing empty folder."""
         array = self.masks.cpu().numpy()

@@ -44,11 +44,11 @@ class Flow(Stage):
         track: MaskTrack = inputs["masks"]
         if track.box is None or not self.config.strides:
             return {"flow": Flows()}
-        area = load_work_area(inputs["frames"], context.this_window(), track)
+        area, masks = load_work_area(inputs["frames"], context.this_window(), track)
         method = flow_method(self.config.method)
         fields = reference_flow(
             area,
-            track.cropped(),
+            masks,
             self.config.strides,
             lambda source, target: method.flow(source, target, self.options, context.device),
             ReferenceFlowSettings(ring=self.config.ring, tolerance=self.config.tolerance),

@@ -19,7 +19,7 @@ from vidinternal.stages.work_area import load_work_area
 class Config(StrictModel):
     """Which method, at what size, scored or not."""
 
-    method: str = "propagation"
+    method: str = "internal"
     """Inpainting method."""
     max_side: int = Field(0, ge=0)
     """Longest side to work at, pixels; 0 = full size for methods that copy, 448 for methods that train."""
@@ -57,8 +57,8 @@ class Inpaint(Stage):
             start_signature=earlier.facts.get("signature") if earlier else None,
         )
         request = FillRequest(self.config.method, self.options, self.config.max_side, self.config.copies)
-        area = load_work_area(inputs["frames"], context.this_window(), track)
-        result, facts = fill_window(area, track.cropped(), inputs["flow"].fields, request, fit)
+        area, masks = load_work_area(inputs["frames"], context.this_window(), track)
+        result, facts = fill_window(area, masks, inputs["flow"].fields, request, fit)
         facts = {**facts, "hole_pixels": int(track.masks.sum()), "warm": fit.start is not None}
         provenance = None if result.provenance is None else result.provenance.to(torch.int16)
         return {"fill": Fill(result.frames.cpu(), track.box, provenance, result.weights or {}, facts)}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as nn_functional
 from torch import Tensor
 
 from vidinternal.core.clip import Window
 from vidinternal.core.contracts import FlowField, FlowSet
+from vidinternal.media.picture import picture_format
 from vidinternal.stages.artifacts import MaskTrack
 
 if TYPE_CHECKING:
@@ -33,9 +36,41 @@ def destroy(frames: Tensor, masks: Tensor) -> Tensor:
     return torch.where(masks, mean.view(1, 3, 1, 1), frames)
 
 
-def load_work_area(frames: FrameSource, window: Window, track: MaskTrack) -> Tensor:
-    """Return the window's frames inside the track's box, ``T 3 h w``, what is under the mask destroyed."""
-    return destroy(frames.rgb(window.start, window.end, track.box), track.cropped())
+def blind(masks: Tensor, pix_fmt: str) -> Tensor:
+    """What methods must not see: the mask and every pixel whose colour is made from a chroma sample under it.
+
+    Chroma of subsampled formats is interpolated, so a hole's chroma bleeds into its neighbours' RGB: by up to one
+    chroma sample on each side.
+
+    Args:
+        masks: ``T 1 H W`` bool.
+        pix_fmt: FFmpeg's name of the source's sample layout.
+
+    Returns:
+        ``T 1 H W`` bool, a superset of ``masks``; equal to it where chroma is not subsampled.
+    """
+    planes = picture_format(pix_fmt).planes
+    x, y = (max(getattr(p, axis) for p in planes) for axis in ("x_shift", "y_shift"))
+    if not (x or y):
+        return masks
+    reach_x, reach_y = (1 << x if x else 0), (1 << y if y else 0)
+    element = np.ones((2 * reach_y + 1, 2 * reach_x + 1), dtype=np.uint8)
+    grown = [cv2.dilate(m[0].numpy().astype(np.uint8), element) for m in masks.cpu()]
+    return torch.from_numpy(np.stack(grown)).bool().unsqueeze(1)
+
+
+def load_work_area(frames: FrameSource, window: Window, track: MaskTrack) -> tuple[Tensor, Tensor]:
+    """What methods get of a window.
+
+    Returns:
+        Frames inside the track's box, ``T 3 h w``, what must not be seen destroyed; and where that is,
+        ``T 1 h w`` bool.
+    """
+    if track.box is None:
+        raise ValueError("nothing is masked in this window, so there is no work area to load")
+    y0, y1, x0, x1 = track.box
+    masks = blind(track.masks, frames.info.pix_fmt)[..., y0:y1, x0:x1]
+    return destroy(frames.rgb(window.start, window.end, track.box), masks), masks
 
 
 def working_size(height: int, width: int, max_side: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""``dis``: Dense Inverse Search flow."""
+"""Dense Inverse Search optical flow (``kroeger2016fast``)."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.dis.config import Config
@@ -7,7 +7,7 @@ CARDS = (
     MethodCard(
         name="dis",
         task="flow",
-        summary="Dense Inverse Search (OpenCV).",
+        summary="Dense Inverse Search (OpenCV): fast, classical, needs no weights",
         config=Config,
         paper="kroeger2016fast",
     ),

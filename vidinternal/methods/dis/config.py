@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vidinternal.core.config import StrictModel
-from vidinternal.ops.settings import DisPreset
 
 
 class Config(StrictModel):
     """Speed against accuracy."""
 
-    preset: DisPreset = "medium"
-    """OpenCV's preset."""
+    preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    """OpenCV's preset; ``medium`` searches densest and refines variationally."""

@@ -1,4 +1,4 @@
-"""The registry's entry point."""
+"""Dense Inverse Search, through :mod:`vidinternal.ops.dis`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from vidinternal.ops.dis import dis_flow
 
 
 class Dis(FlowMethod):
-    """Dense Inverse Search (``kroeger2016fast``); always on the CPU."""
+    """OpenCV's Dense Inverse Search, always on the CPU."""
 
     card = CARDS[0]
 
     def flow(self, source: Tensor, target: Tensor, config: Config, device: torch.device) -> Tensor:
-        """Return ``N 2 H W`` pixels with ``target(p + F(p)) ~ source(p)``."""
-        del device
+        """Return ``N 2 H W`` pixels with ``target(p + F(p)) ~ source(p)``, on the device of ``source``."""
         return dis_flow(source, target, config.preset)
 
 

@@ -1,4 +1,4 @@
-"""``flow_median``: what neighbouring frames show along the flow."""
+"""Median over time along the motion."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.flow_median.config import Config
@@ -7,8 +7,7 @@ CARDS = (
     MethodCard(
         name="flow_median",
         task="inpaint",
-        summary="Median of what the neighbouring frames show along the flow; the rest by Telea.",
+        summary="median of what the neighbouring frames show along the flow",
         config=Config,
-        paper="xu2019deep",
     ),
 )

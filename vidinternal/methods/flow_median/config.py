@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from typing import Literal
+
+from pydantic import Field
 
 from vidinternal.core.config import StrictModel
-from vidinternal.ops.settings import SpatialFill
 
 
 class Config(StrictModel):
-    """Which neighbours, and when their flow is believed."""
+    """Which frames are asked, and when a path to them is believed."""
 
-    reach: PositiveInt = 6
-    """Frames before and after that are looked at."""
+    neighbours: int = Field(default=6, ge=1, le=64)
+    """Frames before and after that are asked, K."""
     ring: int = Field(default=21, ge=0)
     """Pixels around the hole in which the flow is thrown away and completed."""
-    tau: PositiveFloat = 5.0
+    tau: float = Field(default=5.0, gt=0)
     """Largest forward/backward residual of a step, pixels, beside 5 % of its length."""
-    fill: SpatialFill = "telea"
-    """Fill of pixels that no neighbour shows."""
+    leftovers: Literal["telea", "harmonic", "navier_stokes"] = "telea"
+    """Fill of the pixels that no path shows."""
+    preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    """OpenCV's preset of the flow, where it is estimated here."""

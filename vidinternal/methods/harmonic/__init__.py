@@ -1,4 +1,4 @@
-"""``harmonic``: each frame filled from itself by Laplace's equation."""
+"""Harmonic (membrane) fill, frame by frame."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.harmonic.config import Config
@@ -7,8 +7,7 @@ CARDS = (
     MethodCard(
         name="harmonic",
         task="inpaint",
-        summary="The smoothest continuation of each frame: Laplace's equation.",
+        summary="each frame from itself: Laplace's equation, the smoothest continuation",
         config=Config,
-        paper=None,
     ),
 )

@@ -1,4 +1,4 @@
-"""Settings of ``harmonic``."""
+"""Settings of ``harmonic``: there are none."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from vidinternal.core.config import StrictModel
 
 
 class Config(StrictModel):
-    """``harmonic`` has no settings: the solution is unique."""
+    """The solution is unique; nothing can be chosen."""

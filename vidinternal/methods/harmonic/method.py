@@ -1,4 +1,4 @@
-"""The registry's entry point."""
+"""Laplace's equation in every hole."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from vidinternal.ops.harmonic import harmonic_fill
 
 
 class Harmonic(InpaintMethod):
-    """Membrane fill: ``laplace(u) = 0`` in the hole, known colours around it; each frame by itself."""
+    """The smoothest continuation of every frame into its hole."""
 
     card = CARDS[0]
 
     def fill(self, task: InpaintTask, config: Config, context: FitContext) -> FitResult:
-        """Fill ``task.masks``; known pixels untouched."""
-        del config
+        """Fill ``task.masks``; known pixels are untouched. Draws nothing and needs no flow."""
         started = time.monotonic()
         frames = harmonic_fill(task.frames, task.masks)
         context.progress(1.0, "filled")

@@ -1,4 +1,4 @@
-"""``navier_stokes``: each frame filled from itself along its isophotes."""
+"""Navier-Stokes inpainting (``bertalmio2001navier``), frame by frame."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.navier_stokes.config import Config
@@ -7,7 +7,7 @@ CARDS = (
     MethodCard(
         name="navier_stokes",
         task="inpaint",
-        summary="Isophotes continued inwards, frame by frame (OpenCV).",
+        summary="each frame from itself: isophotes continued by Navier-Stokes (OpenCV), quick and blurry",
         config=Config,
         paper="bertalmio2001navier",
     ),

@@ -1,4 +1,4 @@
-"""The registry's entry point."""
+"""Navier-Stokes: lines of equal brightness are continued into the hole."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vidinternal.ops.spatial_fill import spatial_fill
 
 
 class NavierStokes(InpaintMethod):
-    """Navier-Stokes inpainting (``bertalmio2001navier``) of each frame by itself."""
+    """Navier-Stokes on every frame by itself."""
 
     card = CARDS[0]
 
     def fill(self, task: InpaintTask, config: Config, context: FitContext) -> FitResult:
-        """Fill ``task.masks``; 8 bits inside OpenCV, known pixels untouched."""
+        """Fill ``task.masks``; known pixels are untouched. Draws nothing and needs no flow."""
         started = time.monotonic()
         frames = spatial_fill(task.frames, task.masks, "navier_stokes", config.radius)
         context.progress(1.0, "filled")

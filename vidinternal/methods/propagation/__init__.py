@@ -1,4 +1,4 @@
-"""``propagation``: real pixels copied along the flow."""
+"""Copying known pixels along the flow, estimated again on what was copied."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.propagation.config import Config
@@ -7,7 +7,7 @@ CARDS = (
     MethodCard(
         name="propagation",
         task="inpaint",
-        summary="Real pixels copied along chains of flow from both directions; the rest harmonic.",
+        summary="real pixels of other frames, copied along the flow; the rest continued smoothly",
         config=Config,
         paper="xu2019deep",
     ),

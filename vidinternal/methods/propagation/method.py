@@ -1,34 +1,47 @@
-"""The registry's entry point."""
+"""Flow-guided propagation in rounds."""
 
 from __future__ import annotations
 
 import time
 
-from vidinternal.core.contracts import FitContext, FitResult, InpaintMethod, InpaintTask
+from vidinternal.core.contracts import FitContext, FitResult, HistoryPoint, InpaintMethod, InpaintTask
 from vidinternal.methods.propagation import CARDS
 from vidinternal.methods.propagation.config import Config
-from vidinternal.ops.propagate import propagate
+from vidinternal.ops.flow_copy import FlowCopy
+from vidinternal.ops.propagate import PropagateSettings, propagate
 
 
 class Propagation(InpaintMethod):
-    """Flow-guided copying of real pixels (principle of ``xu2019deep``), without a learned part."""
+    """Fills a window with its own pixels."""
 
     card = CARDS[0]
 
     def fill(self, task: InpaintTask, config: Config, context: FitContext) -> FitResult:
-        """Fill ``task.masks``; provenance tells the frame each pixel was copied from."""
-        started = time.monotonic()
+        """Fill ``task.masks``; known pixels are untouched.
 
-        def tell(done: int, _result: object) -> bool:
-            context.progress(done / config.rounds, f"round {done} of {config.rounds}")
+        Flow of strides 1 and -1 serves round one where the task has it. No further round is begun after the time
+        allowed has ended.
+        """
+        started = time.monotonic()
+        history: list[HistoryPoint] = []
+
+        def look(number: int, copied: FlowCopy) -> bool:
+            score = None if context.holdout is None else context.holdout.score(copied.frames)
+            history.append(HistoryPoint(0, time.monotonic() - started, {"covered": copied.covered}, score))
+            context.progress(number / config.rounds, f"round {number}, {copied.covered:.0%} copied")
             return not context.budget.expired()
 
-        copied = propagate(task.frames, task.masks, config, task.flow, tell)
+        settings = PropagateSettings(**config.model_dump())
+        result = propagate(task.frames, task.masks, settings, task.flow, look)
+        cut = len(history) < config.rounds and context.budget.expired()
+        left = f"; the rest was filled with {config.fill}" if result.covered < 1 else ""
         return FitResult(
-            copied.frames.clamp(0.0, 1.0),
+            result.frames,
+            stopped="budget" if cut else "done",
             seconds=time.monotonic() - started,
-            provenance=copied.provenance,
-            notes=(f"{copied.covered:.1%} of the hole was copied from other frames",),
+            history=tuple(history),
+            provenance=result.provenance,
+            notes=(f"{result.covered:.1%} of the hole was copied from other frames{left}",),
         )
 
 

@@ -1,4 +1,4 @@
-"""``raft``: RAFT flow with weights the user supplies."""
+"""RAFT optical flow (``teed2020raft``) with weights the user supplies."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.raft.config import Config
@@ -7,7 +7,7 @@ CARDS = (
     MethodCard(
         name="raft",
         task="flow",
-        summary="RAFT with weights you supply (torchvision).",
+        summary="RAFT (torchvision's network), with a weights file you supply",
         config=Config,
         paper="teed2020raft",
         needs=("weights",),

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import Field
 
 from vidinternal.core.config import StrictModel
 
 
 class Config(StrictModel):
-    """Which network, with which weights."""
+    """Weights and effort."""
 
-    weights: Path
-    """Safetensors file with torchvision's parameter names; nothing is downloaded and nothing is unpickled."""
+    weights: Path | None = None
+    """Safetensors file with the state_dict of torchvision's raft_large or raft_small; must be given."""
     size: Literal["large", "small"] = "large"
     """Which of the two networks the weights are for."""
-    updates: PositiveInt = 12
-    """Recurrent updates."""
+    updates: int = Field(default=12, ge=1, le=64)
+    """Recurrent updates of the flow."""
+    pairs: int = Field(default=4, ge=1)
+    """Pairs of pictures computed at once; more need more memory."""

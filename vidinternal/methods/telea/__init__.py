@@ -1,4 +1,4 @@
-"""``telea``: each frame filled from itself by fast marching."""
+"""Telea's fast marching inpainting (``telea2004image``), frame by frame."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.telea.config import Config
@@ -7,7 +7,7 @@ CARDS = (
     MethodCard(
         name="telea",
         task="inpaint",
-        summary="Fast marching inwards, frame by frame (OpenCV).",
+        summary="each frame from itself: Telea's fast marching (OpenCV), quick and blurry",
         config=Config,
         paper="telea2004image",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveFloat
+from pydantic import Field
 
 from vidinternal.core.config import StrictModel
 
@@ -10,5 +10,5 @@ from vidinternal.core.config import StrictModel
 class Config(StrictModel):
     """How far a filled pixel looks."""
 
-    radius: PositiveFloat = 3.0
-    """Neighbourhood of a filled pixel, pixels."""
+    radius: float = Field(default=3.0, ge=1.0, le=64.0)
+    """Neighbourhood that a filled pixel is made from, pixels."""

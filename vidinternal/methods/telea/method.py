@@ -1,4 +1,4 @@
-"""The registry's entry point."""
+"""Telea's fast marching: weighted means of the known neighbourhood, marched inwards from the border."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vidinternal.ops.spatial_fill import spatial_fill
 
 
 class Telea(InpaintMethod):
-    """Fast marching inpainting (``telea2004image``) of each frame by itself."""
+    """Telea's fast marching on every frame by itself."""
 
     card = CARDS[0]
 
     def fill(self, task: InpaintTask, config: Config, context: FitContext) -> FitResult:
-        """Fill ``task.masks``; 8 bits inside OpenCV, known pixels untouched."""
+        """Fill ``task.masks``; known pixels are untouched. Draws nothing and needs no flow."""
         started = time.monotonic()
         frames = spatial_fill(task.frames, task.masks, "telea", config.radius)
         context.progress(1.0, "filled")

@@ -1,4 +1,4 @@
-"""``temporal_median``: what the same place shows in other frames."""
+"""Median over time at the same place."""
 
 from vidinternal.core.contracts import MethodCard
 from vidinternal.methods.temporal_median.config import Config
@@ -7,8 +7,7 @@ CARDS = (
     MethodCard(
         name="temporal_median",
         task="inpaint",
-        summary="Median of what the same place shows in other frames; the rest by Telea.",
+        summary="median of what all frames show at the same place; for a camera that stands still",
         config=Config,
-        paper=None,
     ),
 )

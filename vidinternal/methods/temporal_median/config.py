@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from vidinternal.core.config import StrictModel
-from vidinternal.ops.settings import SpatialFill
 
 
 class Config(StrictModel):
-    """What is taken together, and what fills the rest."""
+    """What fills the places that no frame shows."""
 
-    reach: int = Field(default=0, ge=0)
-    """Frames before and after that are looked at; 0 = all of the window."""
-    fill: SpatialFill = "telea"
-    """Fill of pixels that are known in none of them."""
+    leftovers: Literal["telea", "harmonic", "navier_stokes"] = "telea"
+    """Fill of the pixels that are masked in every frame."""
+    radius: float = Field(default=3.0, ge=1.0, le=64.0)
+    """Neighbourhood of Telea and Navier-Stokes, pixels."""
