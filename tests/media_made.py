@@ -53,6 +53,7 @@ class Recipe:
         cuts: Frames at which another scene begins.
         seed: Another texture.
         speed: Pixels the texture moves right a frame; half as many down.
+        smooth: Blobs without grain and little colour, so that motion changes little and a cut stands out.
         options: Encoder options.
         interlaced: ``tff`` or ``bff`` to flag the pictures as such.
     """
@@ -76,6 +77,7 @@ class Recipe:
     cuts: Sequence[int] = ()
     seed: int = 0
     speed: int = 2
+    smooth: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     interlaced: str = ""
 
@@ -94,11 +96,11 @@ class Recipe:
 
 
 @cache
-def texture(seed: int) -> np.ndarray:
+def texture(seed: int, smooth: bool = False) -> np.ndarray:
     """A 256 x 256 float64 periodic texture in [0, 1]: coarse blobs with fine grain, so that motion can be told."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
-    spectrum = np.fft.fft2(rng.standard_normal((256, 256))) / (0.02 + frequency) ** 2
+    spectrum = np.fft.fft2(rng.standard_normal((256, 256))) / (0.02 + frequency) ** (2 if smooth else 1)
     field_ = np.real(np.fft.ifft2(spectrum))
     return (field_ - field_.min()) / (field_.max() - field_.min())
 
@@ -114,10 +116,12 @@ def picture(recipe: Recipe, index: int) -> tuple[np.ndarray, ...]:
     planes = []
     for layout in fmt.planes:
         rows, columns = plane_shape(layout, *recipe.size)
-        canvas = np.roll(texture(scene + _CHROMA.get(layout.role, 0)), (shift // 2, shift), (0, 1))
+        canvas = np.roll(texture(scene + _CHROMA.get(layout.role, 0), recipe.smooth), (shift // 2, shift), (0, 1))
         y = (np.arange(rows) << layout.y_shift) % 256
         x = (np.arange(columns) << layout.x_shift) % 256
-        low, high = (code << (fmt.depth - 8) for code in ((96, 160) if layout.role in "uv" else (16, 235)))
+        low, high = (
+            code << (fmt.depth - 8) for code in ((96, 160) if recipe.smooth and layout.role in "uv" else (16, 235))
+        )
         planes.append(np.round(low + (high - low) * canvas[np.ix_(y, x)]).astype(sample_dtype(fmt)))
     return tuple(planes)
 
@@ -125,8 +129,8 @@ def picture(recipe: Recipe, index: int) -> tuple[np.ndarray, ...]:
 def pictures(recipe: Recipe) -> list[NativeFrame]:
     """All pictures of the file, as they should decode when the codec is lossless."""
     times = recipe.times
-    gaps = [b - a for a, b in itertools.pairwise(times)] or [1]
-    durations = [*gaps, gaps[-1]] if len(times) > 1 else [1]
+    durations = [b - a for a, b in itertools.pairwise(times)]
+    durations.append(durations[-1] if durations else 1)
     return [
         NativeFrame(picture(recipe, i), pts, duration, i)
         for i, (pts, duration) in enumerate(zip(times, durations, strict=True))
@@ -134,14 +138,11 @@ def pictures(recipe: Recipe) -> list[NativeFrame]:
 
 
 def clip(path: Path, **changes: Any) -> Path:
-    """Write one file.
+    """Write one file and return its path.
 
     Args:
         path: Where; the suffix chooses the container.
         changes: Fields of :class:`Recipe`.
-
-    Returns:
-        ``path``.
     """
     return make(replace(Recipe(path.name), **changes), path.parent)
 
@@ -329,9 +330,8 @@ def _empty(folder: Path) -> Path:
 
 
 def _not_media(folder: Path) -> Path:
-    path = folder / "not_media.mp4"
-    path.write_text("This is a text file that someone renamed.\n" * 20)
-    return path
+    (folder / "not_media.mp4").write_text("This is a text file that someone renamed.\n" * 20)
+    return folder / "not_media.mp4"
 
 
 _X264 = {"codec": "libx264", "options": {"qp": "0", "preset": "ultrafast"}}
@@ -358,7 +358,7 @@ def _recipes() -> dict[str, Recipe | Callable[[Path], Path]]:
         Recipe("two_frames.mkv", frames=2),
         Recipe("no_audio.mp4", **_X264),
         Recipe("two_audio.mp4", frames=24, audio_tracks=2, **_X264),
-        Recipe("cut.mkv", size=(96, 64), frames=60, cuts=(31,), speed=1),
+        Recipe("cut.mkv", size=(96, 64), frames=60, cuts=(31,), speed=1, smooth=True),
         Recipe("tall.mkv", size=(16, 256)),
         Recipe("thin.mkv", size=(256, 2)),
         Recipe("interlaced.mkv", interlaced="tff"),

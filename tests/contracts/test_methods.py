@@ -15,9 +15,9 @@ from vidinternal.core.errors import PipelineError
 from vidinternal.methods import cards, flow_method, inpaint_method
 from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
+from vidinternal.ops.resample import destroy
 from vidinternal.runner.record import citations
 from vidinternal.stages.base import settings_model
-from vidinternal.stages.work_area import destroy
 
 CPU = torch.device("cpu")
 INPAINT = [c for c in cards("inpaint") if not c.needs]

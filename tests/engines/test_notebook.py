@@ -33,7 +33,9 @@ def test_what_is_under_the_mask_does_not_matter() -> None:
     frames, mask = clip()
     other = frames.copy()
     other[:, mask == 1] = 7
-    assert np.array_equal(vidinternal.inpaint(frames, mask, "propagation"), vidinternal.inpaint(other, mask, "propagation"))
+    assert np.array_equal(
+        vidinternal.inpaint(frames, mask, "propagation"), vidinternal.inpaint(other, mask, "propagation")
+    )
 
 
 def test_methods_that_train_take_settings_and_time() -> None:

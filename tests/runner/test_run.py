@@ -251,7 +251,7 @@ def test_a_budget_ends_training_with_the_best_so_far(tmp_path: Path) -> None:
 def test_a_file_that_is_no_clip_fails_the_clip(tmp_path: Path) -> None:
     (tmp_path / "poem.mp4").write_text("no video here")
     inputs = JobInputs(tmp_path / "poem.mp4", tmp_path / "o.mp4", regions=(parse_region("0,0,4,4"),))
-    with pytest.raises(MediaError, match="poem.mp4"):
+    with pytest.raises(MediaError, match=r"poem\.mp4"):
         run_job(Job("inpaint", inputs))
 
 

@@ -19,7 +19,7 @@ from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.probe import probe
 from vidinternal.ops.measures import flow_of
-from vidinternal.stages.work_area import destroy
+from vidinternal.ops.resample import destroy
 
 
 @dataclass(frozen=True)

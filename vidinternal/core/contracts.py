@@ -38,6 +38,7 @@ class MethodCard:
         config: Its typed settings.
         paper: Key in ``core/papers.bib``, or None for a technique without a single source.
         trains: Whether it trains a network on the clip.
+        work_side: Longest side, in pixels, that the caller shrinks a window to unless told otherwise; 0 = never.
         flow_strides: Frame distances whose reference flow it wants, e.g. ``(1, 3, 5)``; the negative ones come along.
         needs: Settings that must be given before it can run, such as a weights file; kept out of default runs.
     """
@@ -48,6 +49,7 @@ class MethodCard:
     config: type[StrictModel]
     paper: str | None = None
     trains: bool = False
+    work_side: int = 0
     flow_strides: tuple[int, ...] = ()
     needs: tuple[str, ...] = ()
 
@@ -157,7 +159,8 @@ class FitResult:
     Attributes:
         frames: ``T 3 H W`` RGB, the full output of the method, known region included. The composite is made by the
             caller: known pixels are always pasted back from the source.
-        stopped: Why it ended: ``iterations``, ``budget``, ``held-out score``, ``done`` (nothing to train).
+        stopped: Why it ended: ``iterations``, ``budget``, ``held-out score``, ``diverged``, or ``done`` where nothing
+            was to be trained.
         iterations: Optimiser steps, 0 for methods that do not train.
         seconds: Wall seconds.
         history: Looks at the running fit, oldest first.

@@ -16,11 +16,11 @@ from vidinternal.core.errors import ConfigError, MaskError, UsageError, nearest
 from vidinternal.core.timecode import parse_region
 from vidinternal.methods import card, flow_method
 from vidinternal.ops.reference_flow import reference_flow
+from vidinternal.ops.resample import destroy
 from vidinternal.runner.job import Job, JobResult, pick_device
 from vidinternal.runner.run import run_job
 from vidinternal.stages.base import JobInputs
 from vidinternal.stages.fill_window import FillRequest, fill_window
-from vidinternal.stages.work_area import destroy
 
 
 def run(

@@ -13,7 +13,8 @@ import av.error
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError, nearest
 from vidinternal.media.mux import MP4, is_cover, open_output
-from vidinternal.media.probe import frame_pts, open_video, reason
+from vidinternal.media.probe import frame_pts
+from vidinternal.media.stream import open_video, reason
 
 if TYPE_CHECKING:
     from vidinternal.media.codecs import EncoderPlan

@@ -25,8 +25,9 @@ from vidinternal.core.errors import IntegrityError, MediaError
 from vidinternal.media.codecs import EncoderPlan, EncodeSettings, choose
 from vidinternal.media.mux import Copier, Output, kept_tags, open_output
 from vidinternal.media.picture import NativeFrame, PictureFormat, picture_format, plane_shape, sample_dtype, to_av
-from vidinternal.media.probe import fraction, open_video, probe, reason
+from vidinternal.media.probe import probe
 from vidinternal.media.source_facts import SourceFacts, source_facts
+from vidinternal.media.stream import fraction, open_video, reason
 
 # Half a tick of Matroska's milliseconds, the coarsest of the containers.
 _ROUNDING = Fraction(1, 2000)

@@ -23,8 +23,8 @@ from av.video.stream import VideoStream
 
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError
-from vidinternal.media.probe import fraction, open_video, reason
 from vidinternal.media.source_facts import SourceFacts, hdr_options, source_facts
+from vidinternal.media.stream import fraction, open_video, reason
 
 if TYPE_CHECKING:
     from vidinternal.media.codecs import EncoderPlan
@@ -116,8 +116,8 @@ def is_cover(stream: Stream) -> bool:
 
 
 def _muxer_options(source: InputContainer, info: ClipInfo, container: str) -> dict[str, str]:
-    """Options that keep every time as it is."""
-    options = {"avoid_negative_ts": "disabled"}
+    """Options that keep every time as it is, and make the same bytes of the same clip."""
+    options = {"avoid_negative_ts": "disabled", "fflags": "bitexact"}
     if container == "mpegts":
         return options | {"mpegts_copyts": "1"}
     if container in MP4:
@@ -159,6 +159,8 @@ def _add_video(
     video.time_base = 1 / info.rate if plan.container == "avi" else info.time_base
     context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
     context.colorspace, context.color_range = plan.matrix, plan.range_code
+    if plan.codec == "hevc" and plan.container in MP4:
+        context.codec_tag = "hvc1"  # the parameter sets are in the header; Apple's players take no other name
     if info.sar != 1:
         context.sample_aspect_ratio = info.sar
     if facts.field_order:

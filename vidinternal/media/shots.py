@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Literal
 
@@ -50,10 +50,15 @@ def detect_shots(info: ClipInfo, settings: ShotSettings, progress: Progress = no
         MediaError: The clip cannot be read.
     """
     count = len(frame_pts(info))
-    cuts = [] if settings.detector == "none" else sorted(set(_cuts(info, settings, count, progress)))
+    cuts = () if settings.detector == "none" else _cuts(info, settings, count, progress)
+    return tile(cuts, count, settings.min_length)
+
+
+def tile(cuts: Iterable[int], count: int, least: int) -> tuple[Shot, ...]:
+    """Divide ``count`` frames at the cuts that leave ``least`` frames on either side; the earlier of two wins."""
     bounds = [0]
-    for cut in cuts:
-        if cut - bounds[-1] >= settings.min_length and count - cut >= settings.min_length:
+    for cut in sorted(set(cuts)):
+        if cut - bounds[-1] >= least and count - cut >= least:
             bounds.append(cut)
     bounds.append(count)
     return tuple(Shot(i, start, end) for i, (start, end) in enumerate(itertools.pairwise(bounds)))

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidinternal.core.clip import ClipInfo
-from vidinternal.media.probe import open_video, pictures
+from vidinternal.media.stream import open_video, pictures
 
 _BOTTOM_FIRST = (3, 4)  # AV_FIELD_BB, AV_FIELD_TB
 _PROGRESSIVE = 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from vidinternal.core.contracts import FlowSet
@@ -44,6 +45,8 @@ def propagate(
         UsageError: The shapes do not belong together.
     """
     settings = settings or PropagateSettings()
+    if not masks.any():
+        return FlowCopy(frames, torch.full_like(masks, -1, dtype=torch.int16), torch.zeros_like(masks).float(), 1.0)
     copying = FlowCopySettings(tau=settings.tau, fill=settings.fill, level_seams=settings.level_seams)
     estimate = partial(dis_flow, preset=settings.preset)
     if first and 1 in first and -1 in first:

@@ -34,7 +34,11 @@ def spatial_fill(frames: Tensor, masks: Tensor, kind: SpatialFill = "harmonic", 
     filled = []
     for picture, mask in zip(pictures.permute(0, 2, 3, 1).cpu().numpy(), masks[:, 0].cpu().numpy(), strict=True):
         bgr = np.ascontiguousarray(picture[..., ::-1])
-        result = cv2.inpaint(bgr, mask.astype(np.uint8), radius, _CODES[kind]) if mask.any() else bgr
+        result = bgr
+        if mask.any() and not mask.all():
+            # At the picture's edge OpenCV's Telea reads what is under the mask; it shall find nothing there.
+            bgr[mask] = bgr[~mask].mean(axis=0)
+            result = cv2.inpaint(bgr, mask.astype(np.uint8), radius, _CODES[kind])
         filled.append(result[..., ::-1].transpose(2, 0, 1))
     inside = torch.from_numpy(np.stack(filled)).to(frames).div(255.0)
     result = torch.where(masks, inside, frames)

@@ -15,13 +15,14 @@ from vidinternal.core.contracts import FitContext
 from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.flow_copy import flow_copy
 from vidinternal.ops.reference_flow import reference_flow
+from vidinternal.ops.resample import shrink, working_size
 from vidinternal.runner.estimate import memory_bytes, workspace_bytes, writing_seconds
 from vidinternal.runner.job import Job
 from vidinternal.runner.run import Run, open_run
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.base import Scope
 from vidinternal.stages.fill_window import FillRequest, fill_window
-from vidinternal.stages.work_area import load_work_area, shrink, working_size
+from vidinternal.stages.work_area import load_work_area
 
 LOOK_SIDE = 256
 """Longest side, in pixels, at which it is looked whether a masked place is ever seen."""

@@ -24,7 +24,7 @@ class Config(StrictModel):
 
     output: Literal["composite", "full"] = "composite"
     """``composite`` changes samples under the mask alone; ``full`` takes the method's whole output in the work area."""
-    feather: int = Field(0, ge=0)
+    feather: int = Field(default=0, ge=0)
     """Pixels over which the fill fades in, inside the mask."""
 
 

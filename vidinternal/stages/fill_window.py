@@ -20,10 +20,7 @@ from vidinternal.core.contracts import (
 )
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.methods import inpaint_method
-from vidinternal.stages.work_area import destroy, enlarge, shrink, shrink_flow, working_size
-
-TRAINED_MAX_SIDE = 448
-"""Longest side, in pixels, at which networks are trained when ``max_side`` is left to us."""
+from vidinternal.ops.resample import destroy, enlarge, shrink, shrink_flow, working_size
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class FillRequest:
     Attributes:
         method: Name of an inpainting method.
         options: An instance of its card's ``config``.
-        max_side: Longest side to work at, 0 = the method's own choice: full size, or 448 px for methods that train.
+        max_side: Longest side to work at, 0 = the ``work_side`` of the method's card.
         copies: Copies of the hole hidden on known places for the self-score; 0 = no score.
     """
 
@@ -64,7 +61,7 @@ def fill_window(
     method = inpaint_method(request.method)
     started = time.monotonic()
     full = (frames.shape[-2], frames.shape[-1])
-    size = working_size(*full, request.max_side or (TRAINED_MAX_SIDE if method.card.trains else 0))
+    size = working_size(*full, request.max_side or method.card.work_side)
     small, small_masks, small_flow = frames, masks, flow
     if size != full:
         small, small_masks = shrink(frames, masks, size)

@@ -22,9 +22,9 @@ class Config(StrictModel):
     """Flow method."""
     strides: tuple[int, ...] | None = None
     """Frame distances, each taken in both directions; None = those the inpainting method asks for."""
-    ring: int = Field(21, ge=0)
+    ring: int = Field(default=21, ge=0)
     """Pixels around the hole in which the flow is thrown away and completed: the fill poisons it there."""
-    tolerance: float = Field(1.1774, gt=0)
+    tolerance: float = Field(default=1.1774, gt=0)
     """Largest forward/backward residual of a valid flow, pixels: exp(-r^2/2) > 0.5."""
 
 

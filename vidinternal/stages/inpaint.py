@@ -21,9 +21,9 @@ class Config(StrictModel):
 
     method: str = "internal"
     """Inpainting method."""
-    max_side: int = Field(0, ge=0)
-    """Longest side to work at, pixels; 0 = full size for methods that copy, 448 for methods that train."""
-    copies: int = Field(2, ge=0, le=4)
+    max_side: int = Field(default=0, ge=0)
+    """Longest side to work at, pixels; 0 = what the method is made for: the paper's modes 448, all others full size."""
+    copies: int = Field(default=2, ge=0, le=4)
     """Copies of the hole hidden on known places to score the fill without ground truth; 0 = no score."""
     warm_start: bool = True
     """Whether a method that trains starts from the weights of the window before."""

@@ -24,11 +24,11 @@ from vidinternal.stages.base import Scope, Stage, StageContext
 class Config(StrictModel):
     """How masks are grown."""
 
-    dilate: int = Field(0, ge=0)
+    dilate: int = Field(default=0, ge=0)
     """Pixels added around every mask."""
-    hull: int = Field(0, ge=0)
+    hull: int = Field(default=0, ge=0)
     """Frames before and after over which masks are united."""
-    context: int = Field(64, ge=16)
+    context: int = Field(default=64, ge=16)
     """Pixels of known picture around the holes that methods get to see."""
 
 

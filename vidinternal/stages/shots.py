@@ -22,11 +22,11 @@ class Config(StrictModel):
 
     detector: Literal["adaptive", "content", "none"] = "adaptive"
     """PySceneDetect's detector; ``none`` takes the clip as one shot."""
-    window: int = Field(80, ge=5)
+    window: int = Field(default=80, ge=5)
     """Most frames processed together."""
-    overlap: int = Field(8, ge=0)
+    overlap: int = Field(default=8, ge=0)
     """Frames two windows of a shot share; they are cross-faded."""
-    memory: float = Field(4.0, gt=0)
+    memory: float = Field(default=4.0, gt=0)
     """GiB a window may need; long windows of large frames are shortened to fit."""
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from vidinternal.core.config import StrictModel
+from vidinternal.ops.settings import DisPreset
 
 
 class Config(StrictModel):
     """Speed against accuracy."""
 
-    preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    preset: DisPreset = "medium"
     """OpenCV's preset; ``medium`` searches densest and refines variationally."""

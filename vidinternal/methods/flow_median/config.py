@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from vidinternal.core.config import StrictModel
+from vidinternal.ops.settings import DisPreset, SpatialFill
 
 
 class Config(StrictModel):
@@ -18,7 +17,7 @@ class Config(StrictModel):
     """Pixels around the hole in which the flow is thrown away and completed."""
     tau: float = Field(default=5.0, gt=0)
     """Largest forward/backward residual of a step, pixels, beside 5 % of its length."""
-    leftovers: Literal["telea", "harmonic", "navier_stokes"] = "telea"
+    leftovers: SpatialFill = "telea"
     """Fill of the pixels that no path shows."""
-    preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    preset: DisPreset = "medium"
     """OpenCV's preset of the flow, where it is estimated here."""

@@ -19,7 +19,7 @@ class Config(StrictModel):
     """Peak step size of AdamW; warmed up, then lowered along a cosine to the end of the fit."""
     batch: PositiveInt = 5
     """Frames in a batch, drawn at random from the whole window."""
-    channels: tuple[PositiveInt, ...] = Field((32, 48, 64, 96, 128), min_length=2)
+    channels: tuple[PositiveInt, ...] = Field(default=(32, 48, 64, 96, 128), min_length=2)
     """Channels of each level of the generator."""
     unshuffle: Literal["auto", "1", "2", "4"] = "auto"
     """Pixels folded into channels before the first layer; ``auto`` folds 2x2, and 4x4 from 320 pixels on."""
@@ -27,12 +27,14 @@ class Config(StrictModel):
     """Frames between two independent noise maps; between them the input turns smoothly from one into the other."""
     w_soft: NonNegativeFloat = 1.0
     """Weight of copied pixels as soft targets, times their confidence."""
-    ring: int = Field(21, ge=0)
+    ring: int = Field(default=21, ge=0)
     """Pixels around the hole in which the flow is thrown away and completed."""
     tau: PositiveFloat = 5.0
     """Forward/backward residual up to which a copied pixel is trusted, pixels."""
-    rounds: PositiveInt = 2
-    """Times the flow is estimated again on the filled result."""
+    rounds: PositiveInt = 3
+    """Times the flow is estimated, from the second on the copied result."""
+    train_side: int = Field(default=448, ge=32)
+    """Longest side, pixels, at which the generator is trained; pixels are copied at full size all the same."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""
     looks: PositiveInt = 4

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+import torch.nn.functional as nn_functional
 from torch import Tensor
 
 from vidinternal.core.contracts import FitContext, InpaintTask
@@ -18,6 +19,7 @@ from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.generator import build, signature, smooth_noise
 from vidinternal.methods.internal.objective import recon_image, soft_target
 from vidinternal.ops.flow_copy import FlowCopy
+from vidinternal.ops.resample import enlarge, shrink, working_size
 
 WARM_UP = 20
 RENDER_BATCH = 8
@@ -43,18 +45,22 @@ class GeneratorFit:
 
     def __init__(self, task: InpaintTask, copied: FlowCopy, config: Config, context: FitContext) -> None:
         device = context.device
-        count, _, height, width = task.frames.shape
+        count, _, *full = task.frames.shape
+        self.full = (full[0], full[1])
         self.config, self.context = config, context
+        height, width = working_size(*self.full, config.train_side)
+        frames, masks = shrink(task.frames.float(), task.masks, (height, width))
         self.net = build(config, height, width, context.seed)
         self.signature = signature(self.net)
         self.notes: list[str] = []
         self._start_from(context)
         self.net.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.noise = smooth_noise(count, height, width, config.key_frames, context.seed).to(device)
-        self.frames = task.frames.float().masked_fill(task.masks, 0.0).to(device)
-        self.known = (~task.masks).float().to(device)
-        self.copied = copied.frames.to(device)
-        self.confidence = copied.confidence.to(device)
+        self.frames = frames.masked_fill(masks, 0.0).to(device)
+        self.known = (~masks).float().to(device)
+        self.copied = nn_functional.interpolate(copied.frames.float(), (height, width), mode="area").to(device)
+        confidence = nn_functional.interpolate(copied.confidence, (height, width), mode="area") * masks
+        self.confidence = confidence.to(device)
         self.half = config.precision == "bfloat16" or (config.precision == "auto" and fast_bfloat16(device))
         self.objective = Objective({"L_r": 1.0, "L_s": config.w_soft})
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=config.learning_rate)
@@ -92,10 +98,10 @@ class GeneratorFit:
         self.pace.tick()
 
     def render(self) -> Tensor:
-        """``T 3 H W`` output of every frame."""
+        """``T 3 H W`` output of every frame, at the size of the window."""
         with torch.no_grad(), self._arithmetic():
             parts = [self.net(z.contiguous(memory_format=torch.channels_last)) for z in self.noise.split(RENDER_BATCH)]
-        return torch.cat(parts).cpu()
+        return enlarge(torch.cat(parts).cpu(), self.full)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the weights."""

@@ -8,7 +8,7 @@ from vidinternal.core.contracts import FitContext, FitResult, HistoryPoint, Inpa
 from vidinternal.methods.propagation import CARDS
 from vidinternal.methods.propagation.config import Config
 from vidinternal.ops.flow_copy import FlowCopy
-from vidinternal.ops.propagate import PropagateSettings, propagate
+from vidinternal.ops.propagate import propagate
 
 
 class Propagation(InpaintMethod):
@@ -31,8 +31,7 @@ class Propagation(InpaintMethod):
             context.progress(number / config.rounds, f"round {number}, {copied.covered:.0%} copied")
             return not context.budget.expired()
 
-        settings = PropagateSettings(**config.model_dump())
-        result = propagate(task.frames, task.masks, settings, task.flow, look)
+        result = propagate(task.frames, task.masks, config, task.flow, look)
         cut = len(history) < config.rounds and context.budget.expired()
         left = f"; the rest was filled with {config.fill}" if result.covered < 1 else ""
         return FitResult(

@@ -74,6 +74,8 @@ class Raft(FlowMethod):
         large = network_size(height, width)
         ratio = source.new_tensor([width / large[1], height / large[0]], dtype=torch.float32).view(1, 2, 1, 1)
         flows = [source.new_zeros((0, 2, height, width), dtype=torch.float32)]
+        if not len(source):
+            return flows[0]
         with torch.inference_mode():
             for pair in zip(source.split(config.pairs), target.split(config.pairs), strict=True):
                 first, second = (_resize(p.float(), large).to(device) * 2 - 1 for p in pair)

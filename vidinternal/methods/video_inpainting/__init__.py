@@ -9,6 +9,7 @@ from vidinternal.methods.video_inpainting.config import (
 )
 
 _PAPER = "zhang2019internal"
+_WORK_SIDE = 448  # the paper's own frames are 384 x 192; the network sees no farther at larger sizes
 
 CARDS = (
     MethodCard(
@@ -18,6 +19,7 @@ CARDS = (
         config=DipConfig,
         paper=_PAPER,
         trains=True,
+        work_side=_WORK_SIDE,
     ),
     MethodCard(
         name="dip_vid",
@@ -26,6 +28,7 @@ CARDS = (
         config=DipVidConfig,
         paper=_PAPER,
         trains=True,
+        work_side=_WORK_SIDE,
     ),
     MethodCard(
         name="dip_vid_3d",
@@ -34,6 +37,7 @@ CARDS = (
         config=DipVid3dConfig,
         paper=_PAPER,
         trains=True,
+        work_side=_WORK_SIDE,
     ),
     MethodCard(
         name="dip_vid_flow",
@@ -42,6 +46,7 @@ CARDS = (
         config=DipVidFlowConfig,
         paper=_PAPER,
         trains=True,
+        work_side=_WORK_SIDE,
         flow_strides=(1, 3, 5),
     ),
 )

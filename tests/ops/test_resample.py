@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from vidinternal.core.contracts import FlowField
-from vidinternal.stages.work_area import blind, destroy, enlarge, shrink, shrink_flow, working_size
+from vidinternal.ops.resample import destroy, enlarge, shrink, shrink_flow, working_size
+from vidinternal.stages.work_area import blind
 
 
 def picture(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
