@@ -149,6 +149,16 @@ def test_only_so_many_neighbours_are_asked() -> None:
     assert notes[1].startswith("0.0%")
 
 
+def test_both_directions_of_time_vote() -> None:
+    frames = torch.tensor([0.2, 0.5, 0.6]).view(3, 1, 1, 1).expand(3, 3, 20, 20)
+    masks = box(3, 20, 20, slice(8, 12), slice(8, 12))
+    masks[[0, 2]] = False
+    result = fill("flow_median", InpaintTask(frames, masks, exact(0, masks)), neighbours=1)
+    assert (result.frames[1, :, 8:12, 8:12] == 0.2).all()  # the lower middle of both, not what came last
+    late = InpaintTask(frames.flip(0), masks, exact(0, masks))
+    assert (fill("flow_median", late, neighbours=1).frames[1, :, 8:12, 8:12] == 0.2).all()
+
+
 def test_pixels_handled_in_groups_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, masks = passing(2)
     task = InpaintTask(truth, masks, exact(2, masks))

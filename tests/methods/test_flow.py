@@ -13,6 +13,7 @@ from vidinternal.core.errors import ConfigError, UsageError
 from vidinternal.core.seeds import generator
 from vidinternal.methods import flow_method
 from vidinternal.methods.dis.config import Config as DisConfig
+from vidinternal.methods.raft import method as raft_method
 from vidinternal.methods.raft.config import Config
 from vidinternal.methods.raft.method import network_size
 from vidinternal.ops.dis import dis_flow
@@ -91,6 +92,25 @@ def test_weights_that_changed_are_read_again(tmp_path: Path) -> None:
 )
 def test_pictures_are_enlarged_to_what_the_network_takes(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert network_size(*size) == expected
+
+
+def test_the_network_sees_pictures_in_its_range_and_its_flow_is_scaled_back(
+    monkeypatch: pytest.MonkeyPatch, small: Path
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def network(first: torch.Tensor, second: torch.Tensor, num_flow_updates: int) -> list[torch.Tensor]:
+        seen.extend((first, second))
+        flow = torch.tensor([8.0, 12.0]).view(1, 2, 1, 1).expand(len(first), 2, *first.shape[-2:])
+        return [flow * 0] * (num_flow_updates - 1) + [flow]
+
+    monkeypatch.setattr(raft_method, "_network", lambda *_: network)
+    frames = torch.stack([torch.full((3, 32, 64), 0.0), torch.full((3, 32, 64), 1.0)])
+    flow = estimate(frames, weights=small)
+    assert [tuple(s.shape) for s in seen] == [(1, 3, 128, 256)] * 2
+    assert (seen[0] == -1).all()
+    assert (seen[1] == 1).all()
+    assert torch.allclose(flow[0, :, 5, 5], torch.tensor([2.0, 3.0]))
 
 
 def test_weights_must_be_given() -> None:

@@ -117,6 +117,15 @@ def test_what_is_under_the_hole_is_never_read(level: bool) -> None:
     assert torch.equal(one.frames[~masks.expand_as(frames)], frames[~masks.expand_as(frames)])
 
 
+@pytest.mark.parametrize("level", [False, True])
+def test_nothing_of_the_hole_is_mixed_into_a_copy(level: bool) -> None:
+    frames, masks = torch.full((5, 3, 16, 30), 0.7), box(5, 16, 30, slice(4, 10), slice(8, 16))
+    masks[4] = False
+    result = copy(frames.masked_fill(masks, 0.0), masks, -2.1, -0.4, level_seams=level)
+    assert result.covered > 0.5
+    assert torch.allclose(result.frames, frames, atol=1e-6)
+
+
 def test_pixels_handled_in_groups_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, masks = sliding(5, 16, 30, (2, 0)), box(5, 16, 30, slice(4, 10), slice(8, 16))
     whole = copy(frames, masks, -2.3, level_seams=True)

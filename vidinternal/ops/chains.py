@@ -93,7 +93,12 @@ def advance(walkers: Walkers, onward: Volume, back: Volume, step: int, check: St
     walkers = walkers.kept((walkers.time + step >= 0) & (walkers.time + step < onward.count))
     flow = onward.at(walkers.time, walkers.xy)
     time, xy = walkers.time + step, walkers.xy + flow
-    residual = (flow + back.at(time, xy)).norm(dim=1)
+    residual = _length(flow + back.at(time, xy))
     edge = xy.new_tensor([onward.width - 1, onward.height - 1])
-    good = (residual < check.tau + check.relative * flow.norm(dim=1)) & ((xy >= 0) & (xy <= edge)).all(dim=1)
+    good = (residual < check.tau + check.relative * _length(flow)) & ((xy >= 0) & (xy <= edge)).all(dim=1)
     return Walkers(walkers.origin, time, xy, walkers.error + residual, walkers.steps + 1).kept(good)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    # Several times faster than norm(dim=1), which is slow on short rows.
+    return torch.hypot(vectors[:, 0], vectors[:, 1])

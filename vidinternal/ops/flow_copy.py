@@ -94,7 +94,8 @@ def flow_copy(
         return FlowCopy(frames, *_record(masks, holes, frames.new_zeros(0), holes), covered=1.0)
     scene = Volume(torch.cat((frames.masked_fill(masks, 0.0), masks.to(frames)), dim=1))
     flows = {1: Volume(forward.float()), -1: Volume(backward.float())}
-    ways = Arrivals.joined([_follow(part, scene, flows, settings.check) for part in holes.split(CHUNK)])
+    hidden = Volume(masks.float())
+    ways = Arrivals.joined([_follow(part, scene, hidden, flows, settings.check) for part in holes.split(CHUNK)])
     best = ways.weights.argmax(dim=0, keepdim=True)
     weight = ways.weights.gather(0, best)[0]
     reached = weight > 0
@@ -108,17 +109,19 @@ def flow_copy(
     return FlowCopy(result, provenance, confidence, covered=float(reached.float().mean()))
 
 
-def _follow(start: Tensor, scene: Volume, flows: dict[int, Volume], check: StepCheck) -> Arrivals:
-    """Follow hole pixels, given as flat indices into ``T H W``, both ways to where they are known."""
+def _follow(start: Tensor, scene: Volume, hidden: Volume, flows: dict[int, Volume], check: StepCheck) -> Arrivals:
+    """Follow hole pixels, given as flat indices into ``T H W``, both ways to where they are known.
+
+    Colours are looked up once, on arrival; on the way only whether a place is ``hidden``.
+    """
     ways = Arrivals.none(start)
     for way, step in enumerate((-1, 1)):
         walkers = set_out(start, flows[step])
         while len(walkers.origin):
             walkers = advance(walkers, flows[step], flows[-step], step, check)
-            seen = scene.at(walkers.time, walkers.xy)
-            arrived = seen[:, -1] == 0
+            arrived = hidden.at(walkers.time, walkers.xy)[:, 0] == 0
             rows = walkers.origin[arrived]
-            ways.colours[way, rows] = seen[arrived, :-1].float()
+            ways.colours[way, rows] = scene.at(walkers.time[arrived], walkers.xy[arrived])[:, :-1].float()
             # Never quite zero: a bad path is still better than none.
             ways.weights[way, rows] = (-walkers.error[arrived] / 2).exp().clamp(min=1e-20) / walkers.steps
             ways.times[way, rows] = walkers.time[arrived]

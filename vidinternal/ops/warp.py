@@ -48,5 +48,6 @@ def in_bounds(flow: Tensor) -> Tensor:
 
 def forward_backward_residual(forward: Tensor, backward: Tensor) -> Tensor:
     """Return ``N 1 H W``: ``|F(p) + B(p + F(p))|`` in pixels; infinite where ``p + F(p)`` leaves the picture."""
-    residual = (forward + backward_warp(backward, forward)).norm(dim=1, keepdim=True)
+    missed = forward + backward_warp(backward, forward)
+    residual = torch.hypot(missed[:, :1], missed[:, 1:])
     return residual.masked_fill(~in_bounds(forward), float("inf"))

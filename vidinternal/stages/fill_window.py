@@ -22,6 +22,9 @@ from vidinternal.learn.holdout import make_holdout
 from vidinternal.methods import inpaint_method
 from vidinternal.ops.resample import destroy, enlarge, shrink, shrink_flow, working_size
 
+MANY_PIXELS = 500_000
+"""Hole pixels of a window from which one hidden copy says enough, and a second would only cost time."""
+
 
 @dataclass(frozen=True)
 class FillRequest:
@@ -66,7 +69,8 @@ def fill_window(
     if size != full:
         small, small_masks = shrink(frames, masks, size)
         small_flow = shrink_flow(flow, size)
-    holdout = make_holdout(small, small_masks, context.seed, request.copies) if request.copies else None
+    copies = min(request.copies, 1) if int(small_masks.sum()) > MANY_PIXELS else request.copies
+    holdout = make_holdout(small, small_masks, context.seed, copies) if copies else None
     if method.card.trains:
         result, score = _train(method, InpaintTask(small, small_masks, small_flow), request, context, holdout)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,15 @@ from vidinternal.methods.internal.stacking import Stack, apply_stack, distance_b
 from vidinternal.ops.flow_copy import FlowCopy
 from vidinternal.ops.propagate import propagate
 from vidinternal.ops.settings import PropagateSettings
+
+BLIND_SHARE, COPY_SHARE = 0.12, 0.3
+"""Shares of the time after which no further round of copying starts, before and after the held-out pixels are back."""
+
+GoOn = Callable[[int, FlowCopy], bool]
+
+
+def _while_below(share: float, context: FitContext) -> GoOn:
+    return lambda _round, _copied: context.budget.fraction_used() < share
 
 
 @dataclass(frozen=True)
@@ -34,9 +44,9 @@ class Candidates:
     index: Tensor
 
     @classmethod
-    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings) -> Candidates:
-        """Make them from ``frames`` with ``masks`` hidden."""
-        copied = propagate(frames.cpu(), masks.cpu(), settings)
+    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings, go_on: GoOn) -> Candidates:
+        """Make them from ``frames`` with ``masks`` hidden, in rounds while ``go_on`` says so."""
+        copied = propagate(frames.cpu(), masks.cpu(), settings, go_on=go_on)
         return cls(masks.cpu(), copied, distance_bins(masks))
 
     def rows(self, generated: Tensor) -> dict[str, Tensor]:
@@ -79,11 +89,12 @@ class Internal(InpaintMethod):
         require_time(context.budget)
         started = time.monotonic()
         settings = PropagateSettings(ring=config.ring, tau=config.tau, rounds=config.rounds)
-        blind = Candidates.of(task.frames, task.masks, settings)
+        blind = Candidates.of(task.frames, task.masks, settings, _while_below(BLIND_SHARE, context))
+        context.progress(0.05, "copied with some pixels hidden")
         seeing = blind
         if context.holdout is not None:
             frames, masks = without_holdout(task, context.holdout)
-            seeing = Candidates.of(frames, masks, settings)
+            seeing = Candidates.of(frames, masks, settings, _while_below(COPY_SHARE, context))
         fit = GeneratorFit(task, blind.copied, config, context)
         stacks: list[Stack] = []
 
