@@ -1,7 +1,7 @@
 # Everything a fresh clone needs: `make demo`, `make test`. Python 3.11 or newer and pip are enough.
 
 PYTHON ?= python3
-# e.g. TORCH_INDEX="--extra-index-url https://download.pytorch.org/whl/cpu" for torch's small CPU build on Linux
+# pip options for torch alone, e.g. TORCH_INDEX="--extra-index-url ..." for an index with its small CPU builds
 TORCH_INDEX ?=
 # what else to hand to `vidinternal run` or `vidinternal bench`, e.g. ARGS="--device cuda"
 ARGS ?=

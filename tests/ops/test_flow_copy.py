@@ -126,6 +126,14 @@ def test_nothing_of_the_hole_is_mixed_into_a_copy(level: bool) -> None:
     assert torch.allclose(result.frames, frames, atol=1e-6)
 
 
+def test_a_seam_is_not_levelled_to_the_hole_of_another_frame() -> None:
+    frames, masks = torch.full((2, 3, 16, 30), 0.7), box(2, 16, 30, slice(4, 10), slice(8, 16))
+    masks[1] = box(1, 16, 30, slice(4, 10), slice(4, 8))[0]  # beside the copied place lies nothing that is known
+    result = copy(frames.masked_fill(masks, 0.0), masks, 0.0, level_seams=True)
+    assert result.covered == 1.0
+    assert torch.allclose(result.frames, frames, atol=1e-6)
+
+
 def test_pixels_handled_in_groups_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, masks = sliding(5, 16, 30, (2, 0)), box(5, 16, 30, slice(4, 10), slice(8, 16))
     whole = copy(frames, masks, -2.3, level_seams=True)

@@ -13,7 +13,7 @@ from vidinternal.core.budget import Budget
 from vidinternal.core.clip import Window
 from vidinternal.core.contracts import FitContext
 from vidinternal.ops.dis import dis_flow
-from vidinternal.ops.flow_copy import flow_copy
+from vidinternal.ops.flow_copy import FlowCopySettings, flow_copy
 from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.ops.resample import shrink, working_size
 from vidinternal.runner.estimate import memory_bytes, workspace_bytes, writing_seconds
@@ -158,7 +158,7 @@ def _look(run: Run, window: Window) -> WindowPlan:
 def _never_seen(frames: torch.Tensor, masks: torch.Tensor) -> float:
     """Share of the masked pixels that no chain of flow leads out of."""
     flow = reference_flow(frames, masks, (1,), dis_flow)
-    return 1.0 - flow_copy(frames, masks, flow[1].flow, flow[-1].flow).covered
+    return 1.0 - flow_copy(frames, masks, flow[1].flow, flow[-1].flow, FlowCopySettings(level_seams=False)).covered
 
 
 def _expected_seconds(run: Run, masked: list[Window]) -> float | None:
