@@ -85,3 +85,20 @@ def test_without_a_hole_nothing_is_done() -> None:
     assert result.frames is frames
     assert result.covered == 1.0
     assert (result.provenance == -1).all()
+
+
+def test_when_the_time_is_over_the_last_whole_round_stands() -> None:
+    truth, masks = passing()
+    whole = propagate(truth, masks, PropagateSettings(ring=5, rounds=1))
+    asked: list[int] = []
+
+    def after_round_one() -> bool:
+        asked.append(1)
+        return len(asked) > 40
+
+    cut = propagate(truth, masks, PropagateSettings(ring=5, rounds=40), out_of_time=after_round_one)
+    assert len(asked) < 60
+    assert cut.covered >= 0.9 * whole.covered
+    nothing = propagate(truth, masks, SMALL, out_of_time=lambda: True)
+    assert nothing.covered == 0.0
+    assert torch.allclose(nothing.frames, harmonic_fill(truth, masks), atol=1e-5)

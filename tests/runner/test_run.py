@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests import media_made
+from vidinternal.core.budget import Budget
 from vidinternal.core.errors import BudgetError, MaskError, MediaError, UserError
 from vidinternal.core.timecode import parse_region
 from vidinternal.media.composite import touched
@@ -239,6 +240,27 @@ def test_a_budget_too_short_for_anything_says_so_and_leaves_no_file(tmp_path: Pa
     with pytest.raises(BudgetError, match="longer --budget"):
         run_job(work)
     assert not work.inputs.destination.exists()
+
+
+def test_when_time_runs_out_midway_the_rest_is_filled_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = replace(
+        job(tmp_path, "shots.window=8", "shots.overlap=2", "inpaint.method=internal", frames=20), budget=20.0
+    )
+    whole = Budget(20.0)
+    monkeypatch.setattr("vidinternal.runner.run.Budget", lambda s=None: whole if s == 20.0 else Budget(s))
+    original = Inpaint.run
+
+    def time_is_up(self: Inpaint, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
+        made = original(self, inputs, context)
+        whole.seconds = 0.001
+        return made
+
+    monkeypatch.setattr(Inpaint, "run", time_is_up)
+    windows = run_job(work).record["shots"][0]["windows"]
+    assert len(windows) == 3
+    assert all(w["iterations"] > 0 for w in windows)
 
 
 def test_a_budget_ends_training_with_the_best_so_far(tmp_path: Path) -> None:

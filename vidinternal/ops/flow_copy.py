@@ -8,6 +8,7 @@ by one interpolation however long its path is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -61,8 +62,18 @@ class FlowCopy:
     covered: float
 
 
+def never() -> bool:
+    """The answer of an unlimited budget."""
+    return False
+
+
 def flow_copy(
-    frames: Tensor, masks: Tensor, forward: Tensor, backward: Tensor, settings: FlowCopySettings | None = None
+    frames: Tensor,
+    masks: Tensor,
+    forward: Tensor,
+    backward: Tensor,
+    settings: FlowCopySettings | None = None,
+    out_of_time: Callable[[], bool] = never,
 ) -> FlowCopy:
     """Copy known pixels into the hole along chains of flow, from the past and from the future.
 
@@ -77,6 +88,7 @@ def flow_copy(
         forward: ``T 2 H W``, row t is ``F[t -> t+1]``, complete under the masks; the last row is not used.
         backward: ``T 2 H W``, row t is ``F[t -> t-1]``; the first row is not used.
         settings: Checks and fill of the rest.
+        out_of_time: Asked before every step of the paths; True ends them where they are.
 
     Raises:
         UsageError: The shapes do not belong together.
@@ -95,7 +107,9 @@ def flow_copy(
     scene = Volume(torch.cat((frames.masked_fill(masks, 0.0), masks.to(frames)), dim=1))
     flows = {1: Volume(forward.float()), -1: Volume(backward.float())}
     hidden = Volume(masks.float())
-    ways = Arrivals.joined([_follow(part, scene, hidden, flows, settings.check) for part in holes.split(CHUNK)])
+    ways = Arrivals.joined(
+        [_follow(part, scene, hidden, flows, settings.check, out_of_time) for part in holes.split(CHUNK)]
+    )
     best = ways.weights.argmax(dim=0, keepdim=True)
     weight = ways.weights.gather(0, best)[0]
     reached = weight > 0
@@ -109,16 +123,24 @@ def flow_copy(
     return FlowCopy(result, provenance, confidence, covered=float(reached.float().mean()))
 
 
-def _follow(start: Tensor, scene: Volume, hidden: Volume, flows: dict[int, Volume], check: StepCheck) -> Arrivals:
+def _follow(
+    start: Tensor,
+    scene: Volume,
+    hidden: Volume,
+    flows: dict[int, Volume],
+    check: StepCheck,
+    out_of_time: Callable[[], bool],
+) -> Arrivals:
     """Follow hole pixels, given as flat indices into ``T H W``, both ways to where they are known.
 
-    Colours are looked up once, on arrival; on the way only whether a place is ``hidden``.
+    Colours are looked up once, on arrival; on the way only whether a place is ``hidden``. When the time is over, those
+    still on their way are lost.
     """
     ways = Arrivals.none(start)
-    for way, step in enumerate((-1, 1)):
-        walkers = set_out(start, flows[step])
-        while len(walkers.origin):
-            walkers = advance(walkers, flows[step], flows[-step], step, check)
+    on_the_way = {step: set_out(start, flows[step]) for step in (-1, 1)}
+    while any(len(walkers.origin) for walkers in on_the_way.values()) and not out_of_time():
+        for way, step in enumerate((-1, 1)):
+            walkers = advance(on_the_way[step], flows[step], flows[-step], step, check)
             arrived = hidden.at(walkers.time, walkers.xy)[:, 0] == 0
             rows = walkers.origin[arrived]
             ways.colours[way, rows] = scene.at(walkers.time[arrived], walkers.xy[arrived])[:, :-1].float()
@@ -126,7 +148,7 @@ def _follow(start: Tensor, scene: Volume, hidden: Volume, flows: dict[int, Volum
             ways.weights[way, rows] = (-walkers.error[arrived] / 2).exp().clamp(min=1e-20) / walkers.steps
             ways.times[way, rows] = walkers.time[arrived]
             ways.xy[way, rows] = walkers.xy[arrived]
-            walkers = walkers.kept(~arrived)
+            on_the_way[step] = walkers.kept(~arrived)
     return ways
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidinternal.core.contracts import FlowSet
 from vidinternal.ops.dis import dis_flow
-from vidinternal.ops.flow_copy import FlowCopy, FlowCopySettings, flow_copy
+from vidinternal.ops.flow_copy import FlowCopy, FlowCopySettings, flow_copy, never
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, flow_both_ways, reference_flow, ring_around
 from vidinternal.ops.settings import PropagateSettings
 
@@ -28,6 +28,7 @@ def propagate(
     settings: PropagateSettings | None = None,
     first: FlowSet | None = None,
     go_on: Callable[[int, FlowCopy], bool] | None = None,
+    out_of_time: Callable[[], bool] = never,
 ) -> FlowCopy:
     """Fill a window with its own pixels.
 
@@ -37,6 +38,8 @@ def propagate(
         settings: How.
         first: Flow of round one; used where it has strides 1 and -1, otherwise flow is estimated.
         go_on: Called after every round with its number, from 1, and its result; False ends the propagation.
+        out_of_time: Asked before every step; True ends the propagation with the last whole round, or with as much of
+            the first as there was time for.
 
     Returns:
         The last round's copy. A single frame has nothing to copy from and is filled from itself.
@@ -56,13 +59,16 @@ def propagate(
             frames, masks, (1,), estimate, ReferenceFlowSettings(ring=settings.ring, prefill=settings.fill)
         )
         forward, backward = flows[1].flow, flows[-1].flow
-    result = flow_copy(frames, masks, forward, backward, copying)
+    result = flow_copy(frames, masks, forward, backward, copying, out_of_time)
     rings = ring_around(masks, settings.refine_ring)
     for number in range(1, settings.rounds):
-        if (go_on is not None and not go_on(number, result)) or result.covered == 0.0:
+        if (go_on is not None and not go_on(number, result)) or result.covered == 0.0 or out_of_time():
             return result
         ahead, behind = flow_both_ways(result.frames, rings, 1, estimate, _TOLERANCE)
-        result = flow_copy(frames, masks, ahead.flow, behind.flow, copying)
+        further = flow_copy(frames, masks, ahead.flow, behind.flow, copying, out_of_time)
+        if out_of_time():
+            return result  # paths of the new round may have been cut off
+        result = further
     if go_on is not None:
         go_on(settings.rounds, result)
     return result

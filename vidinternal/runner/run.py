@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import torch
 
 
+LEAST_SECONDS = 1.0
+"""What a window gets when the others have used up the time: enough for the cheapest fill."""
+
+
 @dataclass
 class Run:
     """The state of one clip's run.
@@ -40,6 +44,7 @@ class Run:
         keys: The key of every stage's results.
         handles: Artifacts that are not stored.
         timings: Seconds each stage took in this run.
+        filled: Windows filled in this run.
     """
 
     job: Job
@@ -52,6 +57,7 @@ class Run:
     keys: Mapping[str, str]
     handles: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+    filled: int = 0
 
     def maker(self, artifact: str) -> Stage:
         """The stage that writes an artifact."""
@@ -124,6 +130,7 @@ class Run:
             context = self.context(stage, window, budget, done / total, weight / total)
             made = stage.run(self.inputs(stage, window), context)
             self.workspace.save(stage.name, key, part_name(window.index), made)
+            self.filled += bool(stage.timed and weight)
             done += weight
             self.observer.progress(stage.name, done / total, f"{window.index + 1} of {len(windows)} windows")
 
@@ -132,15 +139,17 @@ class Run:
         return {w.index: float(self.read("masks", w).masks.sum()) for w in todo}
 
     def share(self, fraction: float) -> Budget:
-        """Time for a window: a fraction of what is left after the writing.
+        """Time for a window: a fraction of what is left after the writing, and a second when none is.
 
         Raises:
-            BudgetError: Nothing is left.
+            BudgetError: Nothing is left, and nothing has been filled that would be lost.
         """
         if self.budget.seconds is None:
             return Budget()
         reserve = writing_seconds(self.info, len(self.handles["frames"]), self.spec)
         left = self.budget.remaining() - reserve
+        if left <= 0 and self.filled:
+            return Budget(LEAST_SECONDS)
         if left <= 0:
             raise BudgetError(
                 f"{self.job.inputs.source}: no time left to fill anything",

@@ -19,14 +19,14 @@ from vidinternal.ops.flow_copy import FlowCopy
 from vidinternal.ops.propagate import propagate
 from vidinternal.ops.settings import PropagateSettings
 
-BLIND_SHARE, COPY_SHARE = 0.12, 0.3
-"""Shares of the time after which no further round of copying starts, before and after the held-out pixels are back."""
+BLIND_SHARE, COPY_SHARE = 0.2, 0.45
+"""Shares of the time at which copying ends, before and after the held-out pixels are back."""
 
-GoOn = Callable[[int, FlowCopy], bool]
+OutOfTime = Callable[[], bool]
 
 
-def _while_below(share: float, context: FitContext) -> GoOn:
-    return lambda _round, _copied: context.budget.fraction_used() < share
+def _until(share: float, context: FitContext) -> OutOfTime:
+    return lambda: context.budget.fraction_used() >= share
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ class Candidates:
     index: Tensor
 
     @classmethod
-    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings, go_on: GoOn) -> Candidates:
-        """Make them from ``frames`` with ``masks`` hidden, in rounds while ``go_on`` says so."""
-        copied = propagate(frames.cpu(), masks.cpu(), settings, go_on=go_on)
-        return cls(masks.cpu(), copied, distance_bins(masks))
+    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings, out_of_time: OutOfTime) -> Candidates:
+        """Make them from ``frames`` with ``masks`` hidden, as far as the time allows."""
+        frames, masks = frames.cpu(), masks.cpu()
+        copied = propagate(frames, masks, settings, out_of_time=out_of_time)
+        return cls(masks, copied, distance_bins(masks))
 
     def rows(self, generated: Tensor) -> dict[str, Tensor]:
         """The candidates for what nobody saw, by name."""
@@ -89,12 +90,12 @@ class Internal(InpaintMethod):
         require_time(context.budget)
         started = time.monotonic()
         settings = PropagateSettings(ring=config.ring, tau=config.tau, rounds=config.rounds)
-        blind = Candidates.of(task.frames, task.masks, settings, _while_below(BLIND_SHARE, context))
+        blind = Candidates.of(task.frames, task.masks, settings, _until(BLIND_SHARE, context))
         context.progress(0.05, "copied with some pixels hidden")
         seeing = blind
         if context.holdout is not None:
             frames, masks = without_holdout(task, context.holdout)
-            seeing = Candidates.of(frames, masks, settings, _while_below(COPY_SHARE, context))
+            seeing = Candidates.of(frames, masks, settings, _until(COPY_SHARE, context))
         fit = GeneratorFit(task, blind.copied, config, context)
         stacks: list[Stack] = []
 
