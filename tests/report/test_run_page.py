@@ -27,15 +27,16 @@ def test_the_page_shows_the_run(done: tuple[Job, JobResult], tmp_path: Path) -> 
     work, result = done
     write_run_page(work, result, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert text.count("data:image/png;base64,") == 1
+    assert text.count("data:image/png;base64,") == 2
     assert "before, hole and after" in text
+    assert "the result at a glance" in text
     assert "telea" in text
 
 
 def test_flow_is_shown_where_the_run_made_some(done: tuple[Job, JobResult]) -> None:
     work, result = done
-    assert len(run_pictures(open_run(work), result.destination)) == 1
+    assert len(run_pictures(open_run(work), result.destination)) == 2
     strided = job(result.destination.parent, "flow.strides=[1]")
     pictures = run_pictures(open_run(strided), run_job(strided).destination)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all(data.startswith(b"\x89PNG") for data in pictures.values())

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vidinternal.core.clip import Window
+from vidinternal.media.probe import frame_pts, probe
+from vidinternal.media.sample import sample_frames
 from vidinternal.report.before_after import WIDTH, moments, strip
 from vidinternal.report.page import write_page
 from vidinternal.report.pictures import fitted, flow_picture, grid, label, png
 from vidinternal.runner.job import Job, JobResult
 from vidinternal.runner.run import Run, open_run
 from vidinternal.stages.artifacts import Flows, MaskTrack
+
+GLANCE_HEIGHT = 108
+"""Height of a sampled frame, pixels."""
 
 
 def write_run_page(job: Job, result: JobResult, path: Path) -> None:
@@ -47,8 +52,19 @@ def run_pictures(run: Run, destination: Path) -> Mapping[str, bytes]:
     chosen = moments(weights)
     holes = [_track(run, owner[i]).masks[i - owner[i].start, 0].numpy() for i in chosen]
     pictures = {"before, hole and after": strip(run.info.path, destination, holes, chosen)}
+    pictures["the result at a glance"] = glance(destination)
     flows = _flow_pictures(run, owner, chosen)
     return pictures | ({"reference flow to the next frame, inside the work area": flows} if flows else {})
+
+
+def glance(path: Path, count: int = 12) -> bytes:
+    """PNG of up to ``count`` small frames spread evenly over a clip, six to a row."""
+    info = probe(path)
+    total = len(frame_pts(info))
+    chosen = sorted({round(k * (total - 1) / max(count - 1, 1)) for k in range(count)})
+    samples = sample_frames(info, chosen, height=GLANCE_HEIGHT)
+    cells = [label(picture, str(index)) for picture, index in zip(samples.frames, chosen, strict=True)]
+    return png(grid([cells[k : k + 6] for k in range(0, len(cells), 6)]))
 
 
 def _track(run: Run, window: Window) -> MaskTrack:
