@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests import media_made
+from vidinternal.cli.main import app
 
 VERBS = ("run", "check", "pipelines", "stages", "methods", "compare", "bench", "doctor")
 
@@ -48,6 +50,18 @@ def test_json_is_json(clip: Path, tmp_path: Path) -> None:
     (row,) = json.loads(done.stdout)
     assert row["status"] == "done"
     assert Path(row["record"]).is_file()
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_leaves_with_130(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vidinternal.engines.local.run_batch", interrupt)
+    done = CliRunner().invoke(app, ["run", "inpaint", str(clip), "-o", str(tmp_path / "c.mkv"), "--region", "9,9,12,8"])
+    assert done.exit_code == 130
+    assert "give the same command again" in done.stderr
 
 
 def test_a_folder_goes_on_after_a_failed_clip_and_leaves_with_one(clip: Path, tmp_path: Path) -> None:

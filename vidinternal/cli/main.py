@@ -25,8 +25,6 @@ app.command("doctor")(show.doctor)
 app.command("compare")(measure.compare)
 app.command("bench")(measure.bench)
 
-INTERRUPTED = 130
-
 
 def main() -> None:
     """Run the command line; a user's error prints no traceback.
@@ -38,9 +36,6 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"error: {error.message}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was finished is kept: give the same command again to go on", err=True)
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

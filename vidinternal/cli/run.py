@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vidinternal.runner.job import Job
 
 ENGINES = ("local",)
+INTERRUPTED = 130
 
 
 def run(
@@ -82,7 +83,11 @@ def run(
     if dry_run:
         _dry_run(work, as_json)
         return
-    outcomes = _run_all(work, jobs, quiet=as_json)
+    try:
+        outcomes = _run_all(work, jobs, quiet=as_json)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was finished is kept: give the same command again to go on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if report is not None and outcomes[0].result is not None:
         from vidinternal.report.run_page import write_run_page
 
