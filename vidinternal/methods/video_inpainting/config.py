@@ -30,7 +30,7 @@ class SharedConfig(StrictModel):
     start_weights: Path | None = None
     """Safetensors file to start from, as saved by the same mode with the same network settings."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the network; the objective is always float32."""
+    """Arithmetic of the network and of the VGG features; losses are always summed in float32."""
     look_every: PositiveInt = 500
     """Iterations between two looks at the held-out score."""
     patience: PositiveInt | None = None
