@@ -11,7 +11,8 @@ import torch
 from vidinternal import methods, stages
 from vidinternal.core.budget import Budget
 from vidinternal.core.contracts import FitContext, FitResult, InpaintTask, MethodCard
-from vidinternal.core.errors import PipelineError
+from vidinternal.core.errors import ConfigError, PipelineError
+from vidinternal.learn.checkpoint import Checkpoint, save
 from vidinternal.methods import cards, flow_method, inpaint_method
 from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
@@ -144,6 +145,28 @@ def test_training_ends_in_time_and_returns_weights(card: MethodCard) -> None:
     assert result.weights
     assert result.signature
     assert result.history
+
+
+@named([c for c in INPAINT if c.trains])
+def test_a_warm_start_from_a_file_is_the_warm_start_from_memory_and_foreign_weights_are_refused(
+    card: MethodCard, tmp_path: Path
+) -> None:
+    work, _ = task(card)
+    cold = fill(card, work)
+    weights = {k: v + 0.05 for k, v in (cold.weights or {}).items()}
+    path = tmp_path / "start.safetensors"
+    save(path, Checkpoint(weights, cold.signature))
+    config = card.config(iterations=1, start_weights=path)
+    from_file = inpaint_method(card.name).fill(work, config, FitContext(seed=3, device=CPU)).frames
+    memory = FitContext(seed=3, device=CPU, start=weights, start_signature=cold.signature)
+    from_memory = inpaint_method(card.name).fill(work, card.config(iterations=1), memory).frames
+    assert torch.equal(from_file, from_memory)
+    assert not torch.equal(
+        from_file, inpaint_method(card.name).fill(work, card.config(iterations=1), FitContext(3, CPU)).frames
+    )
+    save(path, Checkpoint({"w": torch.ones(2)}, "another network"))
+    with pytest.raises(ConfigError):
+        inpaint_method(card.name).fill(work, config, FitContext(seed=3, device=CPU))
 
 
 @named([c for c in INPAINT if not c.trains])

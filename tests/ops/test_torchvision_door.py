@@ -124,34 +124,11 @@ def test_raft_runs_with_weights_of_ones_own() -> None:
     assert flows[-1].isfinite().all()
 
 
-def test_vgg_ends_with_relu3_3() -> None:
-    features = door.vgg16_features()
-    assert len(features) == 16
-    assert isinstance(features[15], torch.nn.ReLU)
-    assert features[14].weight.shape == (256, 256, 3, 3)
-    with torch.no_grad():
-        for parameter in features.parameters():
-            parameter.zero_()
-        assert features(torch.rand(1, 3, 32, 40)).shape == (1, 256, 8, 10)
-
-
 def test_building_networks_draws_no_global_random_numbers() -> None:
     before = torch.get_rng_state()
     door.raft("small")
     door.raft("large")
-    door.vgg16_features()
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_flow_is_painted_by_direction() -> None:
-    flow = torch.zeros(2, 6, 8)
-    flow[0, :, 4:] = 3.0
-    flow[0, :3, 4:] = -3.0
-    image = door.flow_to_image(flow)
-    assert image.shape == (3, 6, 8)
-    assert image.dtype == torch.uint8
-    assert (image[:, :, :4] == 255).all()
-    assert not torch.equal(image[:, 0, 5], image[:, 5, 5])
 
 
 def test_nobody_else_imports_torchvision() -> None:

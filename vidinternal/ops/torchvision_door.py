@@ -2,7 +2,7 @@
 
 The Linux wheels of torchvision on PyPI are built for CUDA. Beside a CPU-only torch their compiled extension cannot be
 loaded, and then the import fails, because torchvision describes operators (``torchvision::nms``) that nobody has
-defined. What is needed here - RAFT, VGG and the flow picture - is plain Python: so the operators' schemas are defined
+defined. What is needed here, RAFT, is plain Python: so the operators' schemas are defined
 first, without an implementation. Calling one still fails, and says why.
 """
 
@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vidinternal.core.errors import UsageError
 
@@ -93,18 +93,6 @@ def _define_schemas() -> None:
     _libraries.append(library)
 
 
-def flow_to_image(flow: Tensor) -> Tensor:
-    """Paint flow: hue for direction, saturation for length relative to the longest.
-
-    Args:
-        flow: ``2 H W`` pixels.
-
-    Returns:
-        ``3 H W`` uint8 RGB; white where nothing moves.
-    """
-    return torchvision_module().utils.flow_to_image(flow.float())
-
-
 def raft(size: Literal["large", "small"]) -> nn.Module:
     """The RAFT network (``teed2020raft``) with UNINITIALISED parameters, to be loaded by the caller; in eval mode.
 
@@ -115,13 +103,3 @@ def raft(size: Literal["large", "small"]) -> nn.Module:
     with torch.device("meta"):  # no memory is filled, and no global random number is drawn
         network = {"large": module.raft_large, "small": module.raft_small}[size](weights=None, progress=False)
     return network.to_empty(device="cpu").eval()
-
-
-def vgg16_features() -> nn.Sequential:
-    """VGG16's layers up to relu3_3 with UNINITIALISED parameters, to be loaded by the caller; in eval mode.
-
-    relu1_2, relu2_2 and relu3_3 are layers 3, 8 and 15; parameter names are torchvision's without ``features.``.
-    """
-    with torch.device("meta"):
-        features = torchvision_module().models.vgg16(weights=None, init_weights=False).features[:16]
-    return features.to_empty(device="cpu").eval()

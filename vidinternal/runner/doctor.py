@@ -34,7 +34,7 @@ _REQUIRED = {
     "scipy": "sparse solves",
 }
 _OPTIONAL = {
-    "torchvision": ("RAFT flow and VGG terms with weights you supply", "pip install --no-deps torchvision"),
+    "torchvision": ("RAFT flow with weights you supply", "pip install --no-deps torchvision"),
     "decord": ("sampled random access; PyAV is used without it", "pip install decord2"),
     "jinja2": ("--report pages", "pip install 'vidinternal[report]'"),
     "rapidocr": ("reading text in captions", "pip install 'vidinternal[ocr]'"),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidinternal.core.contracts import FitContext, InpaintTask
 from vidinternal.core.seeds import generator
+from vidinternal.learn.checkpoint import load, restore
 from vidinternal.learn.objective import Objective
 from vidinternal.learn.pace import Pace
 from vidinternal.learn.watch import Watch
@@ -68,12 +69,19 @@ class GeneratorFit:
         self.pace = Pace(context.budget, config.iterations)
 
     def _start_from(self, context: FitContext) -> None:
-        if context.start is None:
-            return
-        if context.start_signature not in (None, self.signature):
+        """Take over the weights of the window before, else of the file in the settings, else none.
+
+        Raises:
+            UsageError: The file cannot be read.
+            ConfigError: The weights belong to another network.
+        """
+        path = self.config.start_weights
+        if context.start is not None and context.start_signature in (None, self.signature):
+            restore(self.net, context.start, "start weights")
+        elif path is not None:
+            restore(self.net, load(path, self.signature).tensors, str(path))
+        elif context.start is not None:
             self.notes.append(f"cold start: the weights given fit {context.start_signature}, not {self.signature}")
-            return
-        self.net.load_state_dict(dict(context.start))
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         if not self.half:

@@ -84,6 +84,8 @@ class Internal(InpaintMethod):
 
         Raises:
             BudgetError: No time is left.
+            UsageError: The file of ``start_weights`` cannot be read.
+            ConfigError: The weights to start from belong to another network.
         """
         if not bool(task.masks.any()):
             return FitResult(task.frames, notes=("nothing to fill",))
@@ -106,6 +108,7 @@ class Internal(InpaintMethod):
             return torch.where(seeing.masks, shown, torch.where(blind.masks, hidden, task.frames.cpu()))
 
         watch, stopped = fit.run(finish)
+        kept = stacks[[look.iteration for look in watch.history].index(watch.best.iteration)]
         return FitResult(
             frames=watch.best.kept().to(task.frames),
             stopped=stopped,
@@ -118,7 +121,7 @@ class Internal(InpaintMethod):
             notes=(
                 *fit.notes,
                 f"{seeing.copied.covered:.1%} of the hole was copied from other frames",
-                f"weights of what nobody saw: {stacks[-1].common()}",
+                f"weights of what nobody saw: {kept.common()}",
             ),
         )
 
