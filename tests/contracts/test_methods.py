@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,17 +157,16 @@ def test_a_warm_start_from_a_file_is_the_warm_start_from_memory_and_foreign_weig
     weights = {k: v + 0.05 for k, v in (cold.weights or {}).items()}
     path = tmp_path / "start.safetensors"
     save(path, Checkpoint(weights, cold.signature))
-    config = card.config(iterations=1, start_weights=path)
-    from_file = inpaint_method(card.name).fill(work, config, FitContext(seed=3, device=CPU)).frames
-    memory = FitContext(seed=3, device=CPU, start=weights, start_signature=cold.signature)
-    from_memory = inpaint_method(card.name).fill(work, card.config(iterations=1), memory).frames
-    assert torch.equal(from_file, from_memory)
-    assert not torch.equal(
-        from_file, inpaint_method(card.name).fill(work, card.config(iterations=1), FitContext(3, CPU)).frames
-    )
+    method, context = inpaint_method(card.name), FitContext(seed=3, device=CPU)
+    one_step = card.config.model_validate({"iterations": 1})
+    config = card.config.model_validate({"iterations": 1, "start_weights": path})
+    warm = method.fill(work, config, context).frames
+    from_memory = replace(context, start=weights, start_signature=cold.signature)
+    assert torch.equal(warm, method.fill(work, one_step, from_memory).frames)
+    assert not torch.equal(warm, method.fill(work, one_step, context).frames)
     save(path, Checkpoint({"w": torch.ones(2)}, "another network"))
     with pytest.raises(ConfigError):
-        inpaint_method(card.name).fill(work, config, FitContext(seed=3, device=CPU))
+        method.fill(work, config, context)
 
 
 @named([c for c in INPAINT if not c.trains])
