@@ -16,13 +16,14 @@ SOURCE := clips/flower_captions.mp4
 MASK := clips/flower_captions_mask.mkv
 CLEAN := out/flower_clean.mp4
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint audit bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    take the captions off a sample clip; the result and a before/after picture go to out/"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, pyright, import rules, Dockerfiles"
+	@echo "make audit   ask the public advisories about every installed package (needs the internet)"
 	@echo "make bench   measure every inpainting method on this machine"
 	@echo "make clean   remove out/ and the virtual environment"
 
@@ -58,7 +59,12 @@ lint: $(READY_DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_dependencies.py
 	$(BIN)/hadolint docker/Dockerfile docker/Dockerfile.cuda
+
+audit: $(READY_DEV)
+	$(PIP) install -e '.[audit]'
+	$(BIN)/python .ci/check_dependencies.py --online
 
 bench: $(READY)
 	$(BIN)/vidinternal bench inpaint $(ARGS)

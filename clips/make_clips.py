@@ -51,6 +51,8 @@ CUTS = (
     Cut("flower_captions.mp4", "yellow_and_logo.mp4", 42, 90, FLOWER, 12, audio="flower_cc0.mp4"),
     Cut("person.mp4", "person_ccby.mp4", 30, 70, (384, 216), 13),
     Cut("bottles.mp4", "bottles_ccby.mp4", 20, 60, (384, 216), 13),
+    Cut("bunny.mp4", "bigbuckbunny_ccby.mp4", 60, 92, (480, 270), 16),
+    Cut("snow.mp4", "sintel_snow_ccby.mp4", 8, 40, (426, 240), 16),
 )
 MASK = Cut("flower_captions_mask.mkv", "yellow_and_logo_mask.mkv", 42, 90, FLOWER, 0)
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests import media_made
 from vidinternal.cli.main import app
 
-VERBS = ("run", "check", "pipelines", "stages", "methods", "compare", "bench", "doctor")
+VERBS = ("run", "check", "pipelines", "stages", "methods", "compare", "verify", "bench", "doctor")
 
 
 def vidinternal(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from vidinternal.media.probe import probe
 
 CODECS = get_args(CodecName)
 SUFFIX = {"h264": ".mp4", "hevc": ".mp4", "av1": ".mp4", "vp9": ".webm", "prores": ".mov", "ffv1": ".mkv"}
+SUFFIX |= {"mpeg2video": ".mkv"}
 LAYOUTS = (
     *("yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "yuv420p10le", "yuv422p10le", "yuv444p12le"),
     *("yuv420p16le", "gray", "gray10le", "gray16le", "ya8", "bgr0", "bgra", "gbrp10le", "gbrp16le", "yuva420p"),
@@ -215,3 +216,20 @@ def test_untagged_grey_stays_full_range(tmp_path: Path) -> None:
     assert plan_for(path, "h264").full_range is True
     assert plan_for(path, "ffv1").full_range is None
     assert probe(path).rate == Fraction(24)
+
+
+@pytest.mark.parametrize(
+    ("codec", "preset"),
+    [("h264", "bogus"), ("hevc", "6"), ("av1", "fast"), ("av1", "14"), ("vp9", "9"), ("mpeg2video", "fast")],
+)
+def test_a_speed_that_the_encoder_does_not_know_is_told_in_words(codec: str, preset: str, tmp_path: Path) -> None:
+    info = probe(media_made.clip(tmp_path / "clip.mkv"))
+    with pytest.raises(ConfigError, match=r"encode\.preset") as caught:
+        choose(EncodeSettings.model_validate({"codec": codec, "preset": preset}), info, tmp_path / "result.mkv")
+    assert repr(preset) == caught.value.got
+
+
+def test_mpeg2_has_no_lossless_pictures(tmp_path: Path) -> None:
+    info = probe(media_made.clip(tmp_path / "clip.mkv"))
+    with pytest.raises(ConfigError, match="lossless"):
+        choose(EncodeSettings(codec="mpeg2video", lossless=True), info, tmp_path / "result.mkv")

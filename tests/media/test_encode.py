@@ -7,16 +7,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from tests import media_made
+from vidinternal.core import durable
 from vidinternal.core.clip import ClipInfo, ColorTags
 from vidinternal.core.errors import IntegrityError, MediaError, UsageError
 from vidinternal.media import encode as encode_module
 from vidinternal.media.codecs import EncodeSettings
 from vidinternal.media.decode import ClipReader
-from vidinternal.media.encode import EncodeReport, encode, fit_planes
+from vidinternal.media.encode import EncodeReport, encode
+from vidinternal.media.fit_planes import fit_planes
 from vidinternal.media.picture import NativeFrame, PictureFormat, picture_format
 from vidinternal.media.probe import frame_pts, probe
 
@@ -244,13 +247,13 @@ def test_a_file_that_does_not_read_back_right_never_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = media_made.awkward("vfr", tmp_path)
-    honest = encode_module._read_back
+    honest = encode_module.read_back
 
     def one_lost(part: Path) -> tuple[list[Fraction], list[Fraction]]:
         times, starts = honest(part)
         return times[:4] + times[5:], starts
 
-    monkeypatch.setattr(encode_module, "_read_back", one_lost)
+    monkeypatch.setattr(encode_module, "read_back", one_lost)
     with pytest.raises(IntegrityError, match="frame 4"):
         write(source, tmp_path / "result.mkv")
     assert list(tmp_path.iterdir()) == [source]
@@ -262,7 +265,7 @@ def test_a_full_disk_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.Mo
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(encode_module.os, "fsync", full)
+    monkeypatch.setattr(durable.os, "fsync", full)
     with pytest.raises(MediaError, match="No space left"):
         write(source, tmp_path / "result.mkv")
     assert list(tmp_path.iterdir()) == [source]
@@ -316,3 +319,14 @@ def test_progress_rises_to_one(tmp_path: Path) -> None:
     assert told == sorted(told)
     assert (len(told), told[-1]) == (12, 1.0)
     assert (report.bytes, report.codec, report.encoder) == (report.path.stat().st_size, "h264", "libx264")
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+def test_clips_shorter_than_the_delay_of_the_encoder_are_written(frames: int, tmp_path: Path) -> None:
+    source = media_made.clip(tmp_path / "clip.mkv", frames=frames)
+    for round_ in range(2):  # x265 leaves chance numbers for decoding times
+        report = write(source, tmp_path / f"{round_}.mp4", codec="hevc")
+        assert seconds(report.path) == seconds(source)
+        with av.open(str(report.path)) as container:
+            packets = [p for p in container.demux(video=0) if p.dts is not None and p.pts is not None]
+        assert all(p.pts - 20 * 512 <= p.dts <= p.pts for p in packets)  # pyright: ignore[reportOperatorIssue]

@@ -206,3 +206,61 @@ def test_hevc_in_mp4_has_the_name_that_every_player_takes(tmp_path: Path) -> Non
     source = media_made.awkward("two_frames", tmp_path)
     with av.open(str(write(source, tmp_path / "result.mp4", codec="hevc").path)) as container:
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def labelled(folder: Path) -> Path:
+    """A MOV with a time code, titles, handlers, languages and a second sound that is the default."""
+    plain = media_made.clip(folder / "plain.mov", codec="libx264", frames=12, rate=Fraction(25), audio_tracks=2)
+    path = folder / "labelled.mov"
+    with av.open(str(plain)) as source, av.open(str(path), "w") as result:
+        copies: list[Any] = [result.add_stream_from_template(s, opaque=True) for s in source.streams]
+        copies[0].metadata.update({"timecode": "01:02:03:04", "handler_name": "Camera A", "language": "eng"})
+        copies[1].metadata.update({"handler_name": "Director", "language": "fra", "title": "Commentary"})
+        copies[1].disposition = 0
+        copies[2].metadata.update({"language": "deu"})
+        copies[2].disposition = Disposition.default
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream_index]
+                result.mux(packet)
+    return path
+
+
+def labels(path: Path) -> list[tuple[Any, ...]]:
+    """What a file says of each stream; data streams aside, whose words repeat the video's."""
+    names = ("language", "handler_name", "timecode")
+    with av.open(str(path)) as container:
+        return [
+            (s.type, s.disposition, s.metadata.get("name", s.metadata.get("title")))
+            + tuple({k.lower(): v for k, v in s.metadata.items()}.get(n) for n in names)
+            for s in container.streams
+            if s.type != "data"
+        ]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_what_is_said_of_each_stream_is_kept(suffix: str, tmp_path: Path) -> None:
+    source = labelled(tmp_path)
+    report = write(source, tmp_path / f"result{suffix}")
+    before, after = labels(source), labels(report.path)
+    assert before[0][3:] == ("eng", "Camera A", "01:02:03:04")
+    assert [row[2] for row in before] == [None, "Commentary", None]
+    for old, new in zip(before, after, strict=True):
+        assert new[:2] == old[:2]
+        assert all(b == a or (a, b) in ((None, "und"), ("und", None)) for a, b in zip(old[2:], new[2:], strict=True))
+    assert report.notes == ()
+    if suffix != ".mkv":
+        with av.open(str(report.path)) as container:  # the track of the time code itself, written anew
+            assert [s.metadata["timecode"] for s in container.streams if s.type == "data"] == ["01:02:03:04"]
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("hevc", ".mkv"), ("hevc", ".mp4"), ("h264", ".mp4"), ("ffv1", ".mkv")])
+def test_hlg_is_carried(codec: str, suffix: str, tmp_path: Path) -> None:
+    hlg = ColorTags(9, 18, 9, False, 3)
+    options = media_made.SILENT["libx265"]
+    source = media_made.clip(
+        tmp_path / "hlg.mkv", codec="libx265", frames=2, pix_fmt="yuv420p10le", color=hlg, options=options
+    )
+    report = write(source, tmp_path / f"result{suffix}", codec=codec)
+    assert probe(report.path).color == probe(source).color == hlg
+    assert report.notes == ()

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests import media_made
 from tests.media.test_color import clip_of
 from vidinternal.core.clip import ClipInfo, ColorTags
 from vidinternal.core.errors import MaskError
 from vidinternal.media import mask_source as module
 from vidinternal.media.mask_source import MaskFit, check_fits, fit_mask, open_masks, read_image
+from vidinternal.media.orientation import orientation
 from vidinternal.media.picture import NativeFrame, picture_format, plane_shape, sample_dtype, to_av
 
 SIZE = (16, 12)
@@ -265,7 +267,7 @@ def test_a_far_span_reads_no_mask_before_it(tmp_path, monkeypatch):
     source = open_masks(folder_of(tmp_path / "masks", [f"{i}.png" for i in range(9)]))
     seen = []
     read = module.read_image
-    monkeypatch.setattr(module, "read_image", lambda path: (seen.append(path.name), read(path))[1])
+    monkeypatch.setattr(module, "read_image", lambda path, *_: (seen.append(path.name), read(path))[1])
     source.read(6, 8, MaskFit(*SIZE))
     assert seen == ["6.png", "7.png"]
 
@@ -283,19 +285,34 @@ def test_resizing_covers_what_was_covered_and_not_much_more(mask, width, height)
 
 
 @pytest.mark.parametrize("rotation", [90, 270])
-def test_a_mask_drawn_on_the_displayed_picture_is_turned_back(rotation):
+def test_a_mask_is_drawn_on_the_picture_as_it_is_shown(tmp_path, rotation):
     info: ClipInfo = replace(CLIP, rotation=rotation)
+    shown = drawn(2, (12, 16))
+    source = open_masks(save(tmp_path / "a.png", shown.astype(np.uint8) * 255))
+    np.testing.assert_array_equal(source.read(0, 1, check_fits(source, info, 5, False))[0], shown)
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_mask_of_the_stored_size_is_refused_or_turned_with_the_picture(tmp_path, rotation, mirrored):
+    info: ClipInfo = replace(CLIP, rotation=rotation, mirrored=mirrored)
     stored = drawn(2)
-    displayed = np.rot90(stored, -rotation // 90)  # clockwise, as a player does
-    height, width = displayed.shape
-    source = module.MaskSource.__new__(module._ImageMasks)
-    module.MaskSource.__init__(source, Path("a.png"), (width, height), None)
-    source.mask = displayed  # pyright: ignore[reportAttributeAccessIssue]
-    np.testing.assert_array_equal(source.read(0, 1, check_fits(source, info, 5, True))[0], stored)
-    with pytest.raises(MaskError, match=f"turned by {rotation} degrees"):
+    source = open_masks(save(tmp_path / "a.png", stored.astype(np.uint8) * 255))
+    with pytest.raises(MaskError, match=rf"(?s)12x16 as in the clip as it is shown, turned by {rotation} .*16x12"):
         check_fits(source, info, 5, False)
+    fitted = source.read(0, 1, check_fits(source, info, 5, True))[0]
+    np.testing.assert_array_equal(fitted, orientation(info).upright(stored))
 
 
-def test_a_mask_of_the_stored_picture_is_not_turned(tmp_path):
-    source = open_masks(save(tmp_path / "a.png", np.zeros((6, 8), np.uint8)))
-    assert check_fits(source, replace(CLIP, rotation=90), 5, True).turn == 0
+def test_a_mask_video_is_taken_as_it_is_shown(tmp_path):
+    plain = media_made.clip(tmp_path / "plain.mp4", codec="libx264", size=(32, 16), frames=3, options={"qp": "0"})
+    turned = media_made.clip(
+        tmp_path / "turned.mp4", codec="libx264", size=(32, 16), frames=3, options={"qp": "0"}, rotation=90
+    )
+    info: ClipInfo = replace(clip_of("yuv420p", (32, 16)), rotation=90)
+    source = open_masks(turned)
+    assert (source.width, source.height) == (16, 32)
+    upright = source.read(0, 3, check_fits(source, info, 3, False))
+    stored = np.stack(list(open_masks(plain).masks(0, 3)))
+    assert stored.any()
+    np.testing.assert_array_equal(upright, orientation(info).upright(stored))

@@ -158,11 +158,15 @@ def test_a_reader_that_is_off_is_not_believed(
     assert nearest(samples.frames, truth(info)) == [5, 9]
 
 
-def test_a_turned_clip_stays_as_stored(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("height", "shape"), [(None, (64, 48)), (32, (32, 24))])
+def test_a_turned_clip_is_shown_upright(height: int | None, shape: tuple[int, int], tmp_path: Path) -> None:
     info = probe(smooth("rotated", tmp_path))
-    samples = sample_frames(info, [4])
-    assert samples.frames.shape == (1, 48, 64, 3)
-    assert nearest(samples.frames, truth(info)) == [4]
+    samples = sample_frames(info, [4], height)
+    assert samples.frames.shape == (1, *shape, 3)
+    assert sample_frames(info, [], height).frames.shape == (0, *shape, 3)
+    stored = np.ascontiguousarray(np.rot90(samples.frames, 1, axes=(1, 2)))
+    step = 48 // stored.shape[1]
+    assert nearest(stored, truth(info)[:, ::step, ::step]) == [4]
 
 
 def test_nothing_asked_for_is_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from tests.ops.scene import box
 from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import generator
 from vidinternal.ops import harmonic
-from vidinternal.ops.harmonic import harmonic_fill, screened_fill
+from vidinternal.ops.harmonic import harmonic_fill
 
 slope = st.floats(-2, 2, allow_subnormal=False)
 
@@ -110,39 +110,3 @@ def test_nothing_known_anywhere_gives_the_value_asked_for() -> None:
 def test_shapes_must_belong_together() -> None:
     with pytest.raises(UsageError, match="values T C H W and holes T 1 H W"):
         harmonic_fill(random_values(0), random_holes(0)[:1])
-
-
-def line(pull: float) -> torch.Tensor:
-    """One row, 1 given on its left, the rest wanted."""
-    given = torch.zeros((1, 1, 1, 40), dtype=torch.bool)
-    given[..., 0] = True
-    return screened_fill(given.double(), given, ~given, pull)[0, 0, 0]
-
-
-def test_a_screened_fill_fades_as_the_equation_says() -> None:
-    filled = line(0.05)
-    curvature = 2 * filled[1:-1] - filled[:-2] - filled[2:] + 0.05 * filled[1:-1]
-    assert float(curvature.abs().max()) < 1e-12
-    assert (filled.diff() < 0).all()
-    assert float(filled[-1]) < 0.01
-
-
-def test_without_pull_to_speak_of_a_screened_fill_is_level() -> None:
-    assert torch.allclose(line(1e-9), torch.ones(40).double(), atol=1e-4)
-
-
-def test_what_is_neither_given_nor_wanted_does_not_exist() -> None:
-    values = torch.full((1, 1, 5, 5), 100.0)
-    values[..., 2, 0] = 1.0
-    given, wanted = box(1, 5, 5, slice(2, 3), slice(0, 1)), box(1, 5, 5, slice(1, 4), slice(1, 4))
-    filled = screened_fill(values, given, wanted, 1e-6)
-    assert float(filled[wanted].max()) <= 1.0
-    assert (filled[~wanted] == values[~wanted]).all()
-
-
-def test_a_large_screened_fill_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    values, given = random_values(7, 1), random_holes(7, 1, share=0.1)
-    wanted = ~given & random_holes(8, 1, share=0.8)
-    exact = screened_fill(values, given, wanted, 0.01)
-    monkeypatch.setattr(harmonic, "DIRECT_LIMIT", 1)
-    assert torch.allclose(screened_fill(values, given, wanted, 0.01), exact, atol=1e-3)

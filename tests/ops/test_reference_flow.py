@@ -12,6 +12,7 @@ from vidinternal.ops.reference_flow import (
     ReferenceFlowSettings,
     complete_flow,
     flow_both_ways,
+    flow_near_holes,
     reference_flow,
     ring_around,
 )
@@ -139,3 +140,48 @@ def test_misuse_is_refused() -> None:
         reference_flow(frames, masks[:1], (1,), dis_flow)
     with pytest.raises(ValidationError):
         ReferenceFlowSettings(tolerance=0.0)
+
+
+def test_flow_near_holes_looks_at_a_box_around_them() -> None:
+    frames, masks = sliding(3, 60, 90), box(3, 60, 90, slice(20, 26), slice(30, 38))
+    masks[2] = False
+    sizes: list[tuple[int, int]] = []
+
+    def still(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        sizes.append((source.shape[-2], source.shape[-1]))
+        return constant_flow(len(source), *sizes[-1], 1, 0)
+
+    ahead, behind = flow_near_holes(frames, masks, dilate(masks, 2), still, margin=5)
+    assert sizes == [(20, 22), (20, 22)]
+    for flow, rows in ((ahead, slice(0, 2)), (behind, slice(1, 3))):
+        assert (flow[rows, 0, 13:33, 23:45] == 1).all()
+        assert (flow[rows, :, :, :20] == 0).all()
+
+
+def test_a_path_that_leaves_the_box_has_the_whole_picture_looked_at() -> None:
+    frames, masks = sliding(2, 60, 90), box(2, 60, 90, slice(20, 26), slice(30, 38))
+    sizes: list[int] = []
+
+    def fast(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        sizes.append(source.shape[-1])
+        return constant_flow(len(source), source.shape[-2], source.shape[-1], 20, 0)
+
+    ahead, _ = flow_near_holes(frames, masks, masks, fast, margin=5)
+    assert sizes == [18, 90]
+    assert (ahead[0, 0] == 20).all()
+
+
+def test_frames_without_a_hole_have_no_flow_near_it_and_hidden_ones_take_their_neighbours() -> None:
+    frames, masks = sliding(4, 40, 50), box(4, 40, 50, slice(10, 16), slice(10, 18))
+    masks[2:] = False
+
+    def right(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return constant_flow(len(source), source.shape[-2], source.shape[-1], 1, 0)
+
+    ahead, behind = flow_near_holes(frames, masks, masks, right)
+    assert (ahead[:2, 0] == 1).all()
+    assert (ahead[2:] == 0).all()
+    assert (behind[3] == 0).all()
+    masks[1] = True
+    ahead, _ = flow_near_holes(frames, masks, masks, right)
+    assert torch.allclose(ahead[:3, 0], torch.ones(3, 40, 50))

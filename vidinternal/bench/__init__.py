@@ -15,7 +15,18 @@ from vidinternal.core.errors import UsageError, nearest
 if TYPE_CHECKING:
     from vidinternal.bench.base import BenchOptions, BenchResult
 
-_SUPPORT = {"base", "before_after", "cases", "holes", "machine", "readme", "score"}
+_SUPPORT = {
+    "base",
+    "before_after",
+    "camera",
+    "cases",
+    "fusion_start",
+    "holes",
+    "machine",
+    "memory_child",
+    "readme",
+    "score",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -26,6 +26,10 @@ SCHEMA = 1
 _ROOT = Path(vidinternal.__file__).resolve().parents[1]
 
 
+SAMPLE_CLIPS = _ROOT / "clips"
+"""Where the project's own clips are."""
+
+
 class BenchOptions(StrictModel):
     """How big, how long, on what."""
 
@@ -39,6 +43,8 @@ class BenchOptions(StrictModel):
     """Wall time a method that trains gets for a case, its optical flow included; others take what they take."""
     iterations: PositiveInt = 300
     """Optimiser steps where a bench compares at equal steps instead of equal time."""
+    minutes: PositiveFloat = 10.0
+    """Length of the long clip of bench ``memory``."""
     copies: int = Field(default=2, ge=0, le=4)
     """Copies of the hole hidden on known places for the self-score."""
     seed: int = 0
@@ -49,8 +55,12 @@ class BenchOptions(StrictModel):
     """Only these methods; empty = all that need nothing beside the clip."""
     cases: tuple[str, ...] = ()
     """Only the cases whose name holds one of these words; empty = all."""
-    clips: Path = _ROOT / "clips"
-    """Folder with the sample clips."""
+    clips: Path = SAMPLE_CLIPS
+    """Folder with the clips: the sample clips, or any other, of which every video is then taken from its start."""
+    masks: Path | None = None
+    """Folder with mask videos of moving objects; each clip gets one of them in turn as a further hole, ``object``."""
+    seeds: PositiveInt = 1
+    """Times that a method that trains is run on every case, each time with another seed."""
 
 
 @dataclass(frozen=True)

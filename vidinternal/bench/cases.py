@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as nn_functional
 from torch import Tensor
 
-from vidinternal.bench.base import BenchOptions
+from vidinternal.bench.base import SAMPLE_CLIPS, BenchOptions
 from vidinternal.bench.holes import HOLES
 from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
@@ -45,8 +46,13 @@ SAMPLES = (
     Sample("person", "person.mp4", start=6),
     Sample("person-pan", "person.mp4", start=6, pan=True),
     Sample("bottles", "bottles.mp4", start=4),
+    Sample("bunny", "bunny.mp4"),
+    Sample("snow", "snow.mp4"),
 )
 """All of them; each clip has a camera that stands still, so two are also seen through a moving window."""
+
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+"""Endings of videos."""
 
 _PAN_ZOOM = 0.72
 """Share of the picture's sides that the moving window sees."""
@@ -93,33 +99,90 @@ def view(height: int, width: int, shape: tuple[int, int], share: float | None) -
     return slice(top, top + rows), slice(left, left + columns)
 
 
+def read_frames(path: Path, start: int, count: int | None) -> Tensor:
+    """Return ``T 3 H W`` float32 RGB of ``count`` frames (None = all) from ``start`` on, at the clip's own size.
+
+    Raises:
+        UsageError: The clip is not there, or has too few frames.
+    """
+    if not path.is_file():
+        raise UsageError(str(path), expected="a sample clip", got="no such file", hint="give the folder of the clips")
+    info = probe(path)
+    reader = ClipReader(info)
+    end = len(reader) if count is None else start + count
+    if len(reader) < end:
+        raise UsageError(f"{path.name}: {count} frames", expected=f"at most {len(reader) - start}", got=str(count))
+    return torch.from_numpy(np.stack([to_rgb(native, info) for native in reader.frames(start, end)])).float()
+
+
 def read_sample(sample: Sample, options: BenchOptions) -> Tensor:
     """Return ``T 3 H W`` RGB at the bench's size.
 
     Raises:
         UsageError: The clip is not there, or has too few frames.
     """
-    path = options.clips / sample.file
-    if not path.is_file():
-        raise UsageError(str(path), expected="a sample clip", got="no such file", hint="give the folder of the clips")
-    info = probe(path)
-    reader = ClipReader(info)
-    end = sample.start + options.frames
-    if len(reader) < end:
-        raise UsageError(
-            f"{sample.name}: {options.frames} frames",
-            expected=f"at most {len(reader) - sample.start}",
-            got=str(options.frames),
-        )
+    natives = read_frames(options.clips / sample.file, sample.start, options.frames)
     shape = (options.height, options.width)
     frames = []
-    for row, native in enumerate(reader.frames(sample.start, end)):
+    for row, native in enumerate(natives):
         share = row / (options.frames - 1) if sample.pan else None
-        rows, columns = view(info.height, info.width, shape, share)
-        seen = torch.from_numpy(np.ascontiguousarray(to_rgb(native, info)[:, rows, columns]))
-        frames.append(nn_functional.interpolate(seen[None].float(), shape, mode="area")[0])
+        rows, columns = view(native.shape[-2], native.shape[-1], shape, share)
+        frames.append(nn_functional.interpolate(native[None, :, rows, columns], shape, mode="area")[0])
     # 8 bits, as a file would have them
     return (torch.stack(frames) * 255).round().div(255).clamp(0, 1)
+
+
+def samples(options: BenchOptions) -> tuple[Sample, ...]:
+    """The sample clips, or every video of another folder.
+
+    Raises:
+        UsageError: There is no video in the folder.
+    """
+    if options.clips.resolve() == SAMPLE_CLIPS.resolve():
+        return SAMPLES
+    found = sorted(p for p in options.clips.glob("*") if p.suffix.lower() in VIDEOS and "_mask" not in p.stem)
+    if not found:
+        raise UsageError(str(options.clips), expected=f"videos ({', '.join(VIDEOS)})", got="none")
+    return tuple(Sample(p.stem, p.name) for p in found)
+
+
+def tracks(options: BenchOptions) -> tuple[Path, ...]:
+    """The mask videos of moving objects.
+
+    Raises:
+        UsageError: A folder was given and there is none in it.
+    """
+    if options.masks is None:
+        return ()
+    found = tuple(sorted(p for p in options.masks.glob("*") if p.suffix.lower() in VIDEOS))
+    if not found:
+        raise UsageError(str(options.masks), expected=f"mask videos ({', '.join(VIDEOS)})", got="none")
+    return found
+
+
+def read_track(path: Path, frames: int, height: int, width: int) -> Tensor:
+    """``T 1 H W`` bool, an object's masks scaled to the size and repeated forth and back to the length."""
+    grey = read_frames(path, 0, None).mean(dim=1, keepdim=True)
+    there = list(range(len(grey)))
+    order = (there + there[-2:0:-1]) * (1 + frames // max(1, 2 * len(there) - 2))
+    return nn_functional.interpolate(grey[order[:frames]], (height, width), mode="area") > 0.4
+
+
+def plan(options: BenchOptions) -> list[tuple[Sample, str]]:
+    """Clip and hole of every case that the options ask for.
+
+    Raises:
+        UsageError: No case has one of the wanted words in its name.
+    """
+    holes = (*HOLES, *(("object",) if tracks(options) else ()))
+    every = [(s, h) for s in samples(options) for h in holes]
+    wanted = [
+        (s, h) for s, h in every if not options.cases or any(word in f"{s.name}/{h}" for word in options.cases)
+    ]
+    if not wanted:
+        known = ", ".join(f"{s.name}/{h}" for s, h in every)
+        raise UsageError("bench cases", expected=f"a part of one of: {known}", got=", ".join(options.cases))
+    return wanted
 
 
 def cases(options: BenchOptions) -> Iterator[Case]:
@@ -128,16 +191,17 @@ def cases(options: BenchOptions) -> Iterator[Case]:
     Raises:
         UsageError: No case has one of the wanted words in its name.
     """
-    wanted = [(s, h) for s in SAMPLES for h in HOLES if _wanted(f"{s.name}/{h}", options)]
-    if not wanted:
-        known = ", ".join(f"{s.name}/{h}" for s in SAMPLES for h in HOLES)
-        raise UsageError("bench cases", expected=f"a part of one of: {known}", got=", ".join(options.cases))
-    for sample in SAMPLES:
+    wanted, objects = plan(options), tracks(options)
+    for number, sample in enumerate(samples(options)):
         holes = [h for s, h in wanted if s == sample]
         truth = read_sample(sample, options) if holes else None
         for hole in holes:
-            if truth is not None:
-                yield make_case(f"{sample.name}/{hole}", truth, HOLES[hole](*_extent(truth)))
+            if truth is None:
+                continue
+            extent = len(truth), truth.shape[-2], truth.shape[-1]
+            drawn = hole != "object"
+            masks = HOLES[hole](*extent) if drawn else read_track(objects[number % len(objects)], *extent)
+            yield make_case(f"{sample.name}/{hole}", truth, masks)
 
 
 def make_case(name: str, truth: Tensor, masks: Tensor) -> Case:
@@ -147,12 +211,4 @@ def make_case(name: str, truth: Tensor, masks: Tensor) -> Case:
 
 def count(options: BenchOptions) -> int:
     """How many cases :func:`cases` gives."""
-    return sum(_wanted(f"{s.name}/{h}", options) for s in SAMPLES for h in HOLES)
-
-
-def _wanted(name: str, options: BenchOptions) -> bool:
-    return not options.cases or any(word in name for word in options.cases)
-
-
-def _extent(truth: Tensor) -> tuple[int, int, int]:
-    return len(truth), truth.shape[-2], truth.shape[-1]
+    return len(plan(options))

@@ -1,4 +1,4 @@
-"""Holes of the three kinds that people need filled, drawn by rule: captions, a moving figure, a fixed box."""
+"""Holes of the kinds that people need filled, drawn by rule: captions, a moving figure, a fixed box, a logo."""
 
 from __future__ import annotations
 
@@ -80,5 +80,17 @@ def box(frames: int, height: int, width: int) -> Tensor:
     return masks
 
 
-HOLES = {"caption": caption, "figure": figure, "box": box}
+def logo(frames: int, height: int, width: int) -> Tensor:
+    """A station's logo in the upper right corner, about 3 % of the picture, the same in every frame.
+
+    Returns:
+        ``T 1 H W`` bool.
+    """
+    masks = torch.zeros((frames, 1, height, width), dtype=torch.bool)
+    top, right = round(0.06 * height), round(0.95 * width)
+    masks[:, :, top : top + round(0.16 * height), right - round(0.17 * width) : right] = True
+    return masks
+
+
+HOLES = {"caption": caption, "figure": figure, "box": box, "logo": logo}
 """By name."""

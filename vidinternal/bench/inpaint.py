@@ -9,6 +9,7 @@ from vidinternal.bench.before_after import strip
 from vidinternal.bench.cases import cases, count
 from vidinternal.bench.score import Outcome, default_methods, run_method, self_score_facts, summarise
 from vidinternal.core.contracts import Progress, no_progress
+from vidinternal.methods import card
 
 MEASURES = ("hole_psnr", "hole_ssim", "full_psnr", "temporal_error", "warping_error_e3")
 COLUMNS = (
@@ -44,8 +45,10 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         outcomes: dict[str, Outcome] = {}
         for k, method in enumerate(methods):
             progress((place + k / len(methods)) / total, f"{case.name}: {method}")
-            outcomes[method] = run_method(method, case, options)
-            rows.append(dict(outcomes[method].row))
+            for turn in range(options.seeds if card(method, "inpaint").trains else 1):
+                seeded = options.model_copy(update={"seed": options.seed + turn})
+                outcomes[method] = run_method(method, case, seeded)
+                rows.append({**outcomes[method].row, "seed": seeded.seed})
         pictures[case.name] = strip(case, {m: o.composite for m, o in outcomes.items()})
     progress(1.0, "done")
     facts = self_score_facts(rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from typing import NoReturn
 
 import typer
 
 from vidinternal.cli import measure, run, show
-from vidinternal.core.errors import UserError
+from vidinternal.core.errors import ResourceError, UserError
 
 app = typer.Typer(
     add_completion=False,
@@ -23,6 +25,7 @@ app.command("stages")(show.stages)
 app.command("methods")(show.methods)
 app.command("doctor")(show.doctor)
 app.command("compare")(measure.compare)
+app.command("verify")(measure.verify)
 app.command("bench")(measure.bench)
 
 
@@ -31,11 +34,23 @@ def main() -> None:
 
     Exit codes: 0 all done; 1 some clip failed, the rest done; 2 usage, pipeline or mask invalid; 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text in the terminal's encoding
     try:
         app()
     except UserError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        sys.exit(error.exit_code)
+        _refuse(error)
+    except OSError as error:
+        where = str(error.filename or "the system")
+        _refuse(ResourceError(where, expected="a file or folder that can be used", got=error.strerror or str(error)))
+    except MemoryError:
+        _refuse(ResourceError("memory", expected="room for the next picture", got="none left", hint="a smaller clip"))
+
+
+def _refuse(error: UserError) -> NoReturn:
+    typer.echo(f"error: {error.message}", err=True)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def compare(
-    result: Annotated[Path, typer.Argument(help="The file to judge.", exists=True, dir_okay=False)],
-    reference: Annotated[Path, typer.Argument(help="The truth, or the source.", exists=True, dir_okay=False)],
+    result: Annotated[Path, typer.Argument(help="The file to judge.", exists=True)],
+    reference: Annotated[Path, typer.Argument(help="The truth, or the source.", exists=True)],
     mask: Annotated[Path | None, typer.Option(help="Where changes were asked for; white = hole.", exists=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
@@ -24,6 +24,40 @@ def compare(
 
     comparison = measure(result, reference, mask)
     typer.echo(json.dumps(comparison.as_dict(), indent=2) if as_json else comparison.text())
+
+
+def verify(
+    result: Annotated[Path, typer.Argument(help="The file to check.", exists=True)],
+    source: Annotated[Path, typer.Argument(help="What it was made from.", exists=True)],
+    mask: Annotated[Path | None, typer.Option(help="Where changes were asked for; white = hole.", exists=True)] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="X,Y,W,H[@START-END] in pixels and frames or HH:MM:SS; repeatable.", metavar="REGION"),
+    ] = None,
+    dilate: Annotated[int, typer.Option(help="Pixels added around both, as masks.dilate did.", min=0)] = 0,
+    least_psnr: Annotated[
+        float | None, typer.Option(help="dB that a lossy result must hold outside the mask; 50 unless given.", min=0)
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="No sample outside the mask may differ; always so for FFV1.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Frames, times, streams, tags and the samples outside the mask, each as in the source; leaves with 1 if not."""
+    from vidinternal.core.errors import UsageError
+    from vidinternal.core.timecode import parse_region
+    from vidinternal.media.verify import Limit
+    from vidinternal.runner.asked_mask import Asked
+    from vidinternal.runner.verify import verify_files
+
+    if lossless and least_psnr is not None:
+        raise UsageError("--lossless and --least-psnr", expected="one of them", got="both")
+    limit = Limit(lossless=True) if lossless else None if least_psnr is None else Limit(least_psnr=least_psnr)
+    asked = Asked(mask, tuple(parse_region(r) for r in region or []), dilate)
+    found = verify_files(result, source, asked, limit)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.text())
+    if not found.ok:
+        raise typer.Exit(1)
 
 
 def bench(

@@ -45,6 +45,11 @@ class Bars:
         done = (before + share * self._weights.get(stage, 0)) / self._total
         self._clip.update(max(0.0, done - self._clip.n))
 
+    def note(self, line: str) -> None:
+        """Print a line above the bars; where there are none, the summary at the end has it."""
+        if not self._clip.disable:
+            tqdm.write(f"note: {line}", file=sys.stderr)
+
     def __enter__(self) -> Bars:
         return self
 

@@ -9,6 +9,8 @@ from vidinternal.core.errors import UsageError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
+_MOST = 100 * 366 * 86400.0
+
 
 def parse_seconds(text: str) -> float:
     """Read a duration such as ``90``, ``90s``, ``10m``, ``1.5h`` or ``1h30m`` as seconds.
@@ -21,8 +23,8 @@ def parse_seconds(text: str) -> float:
     if not parts or "".join(n + u for n, u in parts) != stripped:
         raise UsageError("--budget", expected="a duration such as 90s, 10m or 1.5h", got=repr(text))
     seconds = sum(float(n) * _UNITS[u] for n, u in parts)
-    if seconds <= 0:
-        raise UsageError("--budget", expected="more than zero seconds", got=repr(text))
+    if not 0 < seconds < _MOST:
+        raise UsageError("--budget", expected="more than zero seconds and less than a hundred years", got=repr(text))
     return seconds
 
 
@@ -37,8 +39,13 @@ class Budget:
         self._start = time.monotonic()
         self.seconds = seconds
 
+    def charge(self, seconds: float) -> Budget:
+        """Count time that an earlier, interrupted run has already spent; returns itself."""
+        self._start -= seconds
+        return self
+
     def elapsed(self) -> float:
-        """Seconds since the budget was made."""
+        """Seconds since the budget was made, and those charged to it."""
         return time.monotonic() - self._start
 
     def remaining(self) -> float:

@@ -9,6 +9,53 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ReadPolicy:
+    """What becomes of damaged pictures, and how large a picture may be.
+
+    Attributes:
+        damage: ``stop`` refuses a damaged file, ``keep`` takes what the decoder makes of it, ``repair`` treats damaged
+            pictures as holes: the picture before stands in for them until they are filled.
+        leaning: Whether ``repair`` also takes pictures that lean on a damaged one, up to the next key picture.
+        max_pixels: Most pixels of a picture; a file that declares more is refused before any is allocated.
+        fps: Pictures per second of images, which carry no times; None takes the usual.
+    """
+
+    damage: Literal["stop", "repair", "keep"] = "stop"
+    leaning: bool = False
+    max_pixels: int = 1 << 26
+    fps: Fraction | None = None
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether a damaged file is read on."""
+        return self.damage != "stop"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is damaged in a clip, as sorted frame indices.
+
+    Attributes:
+        frames: Pictures that did not decode without errors, those without any picture included.
+        missing: Those of them that left no picture at all.
+        leaning: Sound ones that were predicted from a damaged one, up to the next key picture.
+        ends_early: Whether the file breaks off.
+    """
+
+    frames: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
+    leaning: tuple[int, ...] = ()
+    ends_early: bool = False
+
+    def holes(self, policy: ReadPolicy) -> tuple[int, ...]:
+        """The frames that are to be filled whole under a policy."""
+        if policy.damage != "repair":
+            return ()
+        return tuple(sorted({*self.frames, *self.leaning})) if policy.leaning else self.frames
 
 
 @dataclass(frozen=True)
@@ -62,9 +109,11 @@ class ClipInfo:
         duration: Seconds if known, for display and estimates only.
         color: Colour tags.
         rotation: Clockwise degrees a player must turn the picture, multiple of 90.
+        mirrored: Whether a player must swap left and right of the stored picture before it turns it.
         sar: Sample aspect ratio.
         video_index: Index of the video stream that is processed.
         streams: All streams of the file.
+        policy: How it is read.
     """
 
     path: Path
@@ -77,9 +126,11 @@ class ClipInfo:
     duration: float | None
     color: ColorTags = ColorTags()
     rotation: int = 0
+    mirrored: bool = False
     sar: Fraction = Fraction(1)
     video_index: int = 0
     streams: tuple[StreamInfo, ...] = field(default=())
+    policy: ReadPolicy = ReadPolicy()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from vidinternal.core.budget import Budget
 from vidinternal.core.config import StrictModel
@@ -41,6 +41,10 @@ class MethodCard:
         work_side: Longest side, in pixels, that the caller shrinks a window to unless told otherwise; 0 = never.
         flow_strides: Frame distances whose reference flow it wants, e.g. ``(1, 3, 5)``; the negative ones come along.
         needs: Settings that must be given before it can run, such as a weights file; kept out of default runs.
+        bytes_per_pixel: Most memory it takes for a pixel of a picture at the size it works at, its inputs included;
+            measured, and what ``--memory`` is divided by.
+        bytes_at_once: What it takes beside that for a pixel of one picture, however many there are: the activations of
+            a batch.
     """
 
     name: str
@@ -52,6 +56,8 @@ class MethodCard:
     work_side: int = 0
     flow_strides: tuple[int, ...] = ()
     needs: tuple[str, ...] = ()
+    bytes_per_pixel: int = 200
+    bytes_at_once: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,30 @@ class Holdout:
         return 99.0 if mse <= 1e-10 else -10.0 * math.log10(mse)
 
 
+class Checkpoints(Protocol):
+    """Where a fit keeps its state, so that a run that was killed goes on where it was.
+
+    A state is a tree: dicts with text keys, lists, numbers, text, None and tensors. It is kept in named pieces; each is
+    replaced whole or stays as it was.
+    """
+
+    def load(self, piece: str, fits: str) -> dict[str, Any] | None:
+        """The piece as it was last saved; None where there is none, or none that belongs to ``fits``."""
+        ...
+
+    def save(self, piece: str, fits: str, state: Mapping[str, Any]) -> None:
+        """Save a piece now; ``fits`` names what it belongs to, such as a network and the size of the window."""
+        ...
+
+    def offer(self, piece: str, fits: str, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Save a piece if the last time is long enough ago; to be called after every iteration.
+
+        Raises:
+            Interrupted: Somebody asked to stop; the state has been saved.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class FitContext:
     """Everything a method gets beside its task and its settings.
@@ -124,6 +154,7 @@ class FitContext:
         start: Weights to start from, or None for a cold start.
         start_signature: The ``FitResult.signature`` these weights came with, where it is known. Weights whose signature
             is known and differs from the method's own are left aside, and a note says so.
+        checkpoint: Where a method that trains keeps its state from iteration to iteration; None = nowhere.
     """
 
     seed: int
@@ -133,6 +164,7 @@ class FitContext:
     holdout: Holdout | None = None
     start: Mapping[str, Tensor] | None = None
     start_signature: str | None = None
+    checkpoint: Checkpoints | None = None
 
 
 @dataclass(frozen=True)

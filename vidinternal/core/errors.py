@@ -21,6 +21,7 @@ class UserError(Exception):
     """
 
     exit_code = 2
+    many_lines = False  # whether a part may be a list of findings, one a line
 
     def __init__(self, where: str, *, expected: str = "", got: str = "", hint: str = "") -> None:
         self.where, self.expected, self.got, self.hint = where, expected, got, hint
@@ -28,19 +29,25 @@ class UserError(Exception):
 
     @property
     def message(self) -> str:
-        """The whole error in one line per fact."""
-        lines = [self.where]
+        """The whole error in one line per fact, whatever characters a path or a text of the user's brings in."""
+
+        def plain(text: str) -> str:
+            return "\n".join(one_line(part) for part in text.split("\n")) if self.many_lines else one_line(text)
+
+        lines = [plain(self.where)]
         if self.expected:
-            lines.append(f"  expected: {self.expected}")
+            lines.append(f"  expected: {plain(self.expected)}")
         if self.got:
-            lines.append(f"  got:      {self.got}")
+            lines.append(f"  got:      {plain(self.got)}")
         if self.hint:
-            lines.append(f"  try:      {self.hint}")
+            lines.append(f"  try:      {plain(self.hint)}")
         return "\n".join(lines)
 
 
 class PipelineError(UserError):
     """A pipeline file, a stage's wiring or a ``--set`` does not hold together."""
+
+    many_lines = True
 
 
 class ConfigError(PipelineError):
@@ -65,12 +72,24 @@ class IntegrityError(UserError):
     """What was written is not what was promised; the output never gets its final name."""
 
     exit_code = 1
+    many_lines = True
+
+
+class ResourceError(UserError):
+    """The machine has too little of something, or does not let us have it: memory, room on a disk, a folder."""
+
+    exit_code = 1
 
 
 class BudgetError(UserError):
     """The time allowed is too short to produce any result."""
 
     exit_code = 1
+
+
+def one_line(text: str) -> str:
+    """The text with everything that does not print, line breaks included, written as Python would escape it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

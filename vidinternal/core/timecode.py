@@ -8,8 +8,10 @@ from fractions import Fraction
 
 from vidinternal.core.errors import MaskError
 
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
-_REGION = re.compile(r"(\d+),(\d+),(\d+),(\d+)(?:@([^-]*)-([^-]*))?")
+# Digits are bounded: what is longer is no place in any clip, and Python refuses to read numbers without end.
+_CLOCK = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,12})?)")
+_FRAME = re.compile(r"[0-9]{1,12}")
+_REGION = re.compile(r"([0-9]{1,9}),([0-9]{1,9}),([0-9]{1,9}),([0-9]{1,9})(?:@([^-]*)-([^-]*))?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def parse_point(text: str) -> Point:
         MaskError: The text is neither.
     """
     text = text.strip()
-    if text.isdigit():
+    if _FRAME.fullmatch(text):
         return FrameIndex(int(text))
     match = _CLOCK.fullmatch(text)
     if not match or Fraction(match[3]) >= 60 or (match[1] and int(match[2]) >= 60):

@@ -10,6 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from vidinternal.core.errors import UserError
+from vidinternal.core.stop import Interrupted, Stop
+from vidinternal.engines.signals import HeldSignals, Signals, listen_in_worker
 from vidinternal.runner.job import Job, JobResult, Observer
 
 
@@ -30,12 +32,20 @@ class Outcome:
     exit_code: int = 0
 
 
-def attempt(job: Job, observer: Observer | None = None) -> Outcome:
-    """Run one job; a failure of this clip becomes an outcome instead of ending the batch."""
+_STOP = Stop()
+"""Whether this process was asked to stop; replaced in worker processes by the one their signals ask."""
+
+
+def attempt(job: Job, observer: Observer | None = None, stop: Stop | None = None) -> Outcome:
+    """Run one job; a failure of this clip becomes an outcome instead of ending the batch.
+
+    Raises:
+        Interrupted: ``stop`` was asked.
+    """
     from vidinternal.runner.run import run_job  # noqa: PLC0415 - worker processes import torch here, after their setup
 
     try:
-        return Outcome(job.inputs.source, run_job(job, observer))
+        return Outcome(job.inputs.source, run_job(job, observer, stop or _STOP))
     except UserError as error:
         return Outcome(job.inputs.source, None, error.message, error.exit_code)
 
@@ -43,22 +53,41 @@ def attempt(job: Job, observer: Observer | None = None) -> Outcome:
 def _one_process(threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    global _STOP  # noqa: PLW0603 - signals belong to the whole process, and jobs come to it as messages
+    _STOP = listen_in_worker()
 
 
-def run_batch(jobs: Sequence[Job], workers: int, watch: Callable[[Job], Observer] | None = None) -> Iterator[Outcome]:
+def run_batch(
+    jobs: Sequence[Job],
+    workers: int,
+    watch: Callable[[Job], Observer] | None = None,
+    signals: Signals | None = None,
+) -> Iterator[Outcome]:
     """Run all jobs and yield every outcome as it comes.
 
     Args:
         jobs: The clips.
         workers: Processes; with 1 the jobs run here, one after another.
         watch: Makes an observer for a job that runs in this process.
+        signals: Entered by the caller; asks to stop.
+
+    Raises:
+        Interrupted: It was asked to stop; in other processes, once all of them have come to a stop.
     """
+    stop = signals.stop if signals else Stop()
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield attempt(job, watch(job) if watch else None)
+            if stop.asked:
+                raise Interrupted(f"before {job.inputs.source.name}")
+            yield attempt(job, watch(job) if watch else None, stop)
         return
     threads = max(1, (os.cpu_count() or 1) // workers)
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _one_process, (threads,))
     with pool:
-        for done in as_completed([pool.submit(attempt, job) for job in jobs]):
-            yield done.result()
+        with HeldSignals():
+            waiting = [pool.submit(attempt, job) for job in jobs]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vidinternal.core.durable import aside, into_place
 from vidinternal.core.errors import ConfigError, UsageError
 
 _FORMAT = "vidinternal-1"
@@ -53,15 +52,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "metadata": json.dumps(dict(checkpoint.metadata), sort_keys=True),
     }
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
+    written = aside(path)
     try:
-        save_file(tensors, temporary, metadata=header)
-        with Path(temporary).open("rb") as written:
-            os.fsync(written.fileno())
-        Path(temporary).replace(path)
+        save_file(tensors, written, metadata=header)
+        into_place(written, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
 
 
 def load(path: Path, signature: str | None = None) -> Checkpoint:

@@ -39,6 +39,10 @@ class Objective:
         self._latest.update({name: value.detach() for name, value in values.items()})
         return torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
 
+    def load_values(self, values: Mapping[str, float]) -> None:
+        """Take up the latest values of a fit that is resumed."""
+        self._latest = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
+
     def values(self) -> dict[str, float]:
         """The latest unweighted value of every term evaluated so far."""
         return {name: float(value) for name, value in self._latest.items()}

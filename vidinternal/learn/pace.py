@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from vidinternal.core.budget import Budget
 from vidinternal.core.errors import BudgetError
@@ -38,6 +40,16 @@ class Pace:
         # the first iterations are slow (memory, kernels); a running mean forgets them
         self._per_iteration = spent if self.iteration < 2 else 0.9 * self._per_iteration + 0.1 * spent
         self.iteration += 1
+
+    def state(self) -> dict[str, float]:
+        """What a resumed fit needs to count on."""
+        return {"iteration": self.iteration, "seconds": self.seconds(), "per_iteration": self._per_iteration}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Count on from where a fit was; the time it had taken counts too."""
+        self.iteration, self._per_iteration = int(state["iteration"]), float(state["per_iteration"])
+        self._mark = time.monotonic()
+        self._start = self._mark - state["seconds"]
 
     def resume(self) -> None:
         """Tell that something else than an iteration took the time since the last tick."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -44,6 +45,23 @@ class BestSoFar:
         if self.frames is None:
             raise ValueError("no iterate has been offered")
         return self.frames
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is remembered, as a tree."""
+        return {
+            "frames": self.frames,
+            "weights": dict(self.weights),
+            "score": self.score,
+            "iteration": self.iteration,
+            "reference": self._reference if math.isfinite(self._reference) else None,
+            "since": self._since,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Remember what :meth:`state` gave."""
+        self.frames, self.weights, self.score = state["frames"], dict(state["weights"]), state["score"]
+        self.iteration, self._since = state["iteration"], state["since"]
+        self._reference = -math.inf if state["reference"] is None else state["reference"]
 
     def offer(
         self, iteration: int, frames: Tensor, score: float | None, weights: Callable[[], Mapping[str, Tensor]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
 from vidinternal.core.contracts import FitContext, HistoryPoint
 from vidinternal.core.errors import UsageError
 from vidinternal.learn.pace import Pace
+from vidinternal.learn.state_tree import from_tree, to_tree
 from vidinternal.learn.stopping import BestSoFar
 
 
@@ -41,6 +43,16 @@ class Watch:
         self.best = BestSoFar(patience)
         self.history: list[HistoryPoint] = []
         self.diverged = False
+
+    def state(self) -> dict[str, Any]:
+        """The best so far and all looks, as a tree."""
+        return {"best": self.best.state(), "history": to_tree(self.history), "diverged": self.diverged}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.best.load_state(state["best"])
+        self.history = from_tree(list[HistoryPoint], state["history"])
+        self.diverged = state["diverged"]
 
     def look(self, frames: Tensor, terms: Mapping[str, float], weights: Callable[[], Mapping[str, Tensor]]) -> None:
         """Score an output and keep it if it is the best; its time does not count as an iteration's.

@@ -14,11 +14,14 @@ from pydantic import Field, model_validator
 
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.config import StrictModel
-from vidinternal.core.errors import ConfigError, MediaError
+from vidinternal.core.errors import ConfigError, MediaError, UsageError
 from vidinternal.media.containers import check, container_name
 from vidinternal.media.picture import PictureFormat, picture_format
+from vidinternal.media.probe import frame_pts
+from vidinternal.media.still_plan import still_plan, writes_stills
+from vidinternal.media.stream import reason
 
-CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1"]
+CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "mpeg2video"]
 
 _ENCODERS: Mapping[str, tuple[str, ...]] = {
     "h264": ("libx264", "libx264rgb"),
@@ -27,6 +30,7 @@ _ENCODERS: Mapping[str, tuple[str, ...]] = {
     "vp9": ("libvpx-vp9",),
     "prores": ("prores_ks",),
     "ffv1": ("ffv1",),
+    "mpeg2video": ("mpeg2video",),
 }
 _DEPTHS = ("", "10le", "12le")
 # libaom names its layouts only once it is opened.
@@ -37,6 +41,10 @@ _UNLISTED = {
 }
 _CRF = {"h264": 14, "hevc": 16, "av1": 18, "vp9": 15}
 _CRF_TOP = {"h264": 51, "hevc": 51, "av1": 63, "vp9": 63}
+# The others take whole numbers only.
+_FINE_CRF = ("h264", "hevc")
+_X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+_PRESETS = {"h264": _X26X, "hevc": _X26X, "av1": tuple(map(str, range(14))), "vp9": tuple(map(str, range(9)))}
 # These two refuse an odd width or height where chroma is subsampled along it.
 _WHOLE_CHROMA_ONLY = ("libx264", "libx265")
 # Below these x265 refuses, and SVT-AV1 never comes back (4.1, one side under 32 and the other from 128 up).
@@ -48,21 +56,35 @@ class EncodeSettings(StrictModel):
     """How the result is written."""
 
     codec: CodecName = "h264"
-    """``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv."""
-    crf: int | None = Field(default=None, ge=0, le=63)
-    """Constant quality, lower is better; None is visually transparent: h264 14, hevc 16, av1 18, vp9 15."""
+    """``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv.
+    ``mpeg2video`` is there for sources that are MPEG-2 and whose unchanged pictures shall be copied."""
+    rate: Literal["source", "quality"] = "source"
+    """Short trials choose the crf: ``source`` holds the bitrate of the source, ``quality`` 50 dB outside the mask."""
+    crf: float | None = Field(default=None, ge=0, le=63)
+    """Constant quality, lower is better; None is chosen as ``rate`` says. h264 and hevc take fractions."""
     preset: str | None = None
     """Speed: ``ultrafast`` to ``placebo`` for h264 and hevc, a number for av1 (0-13) and vp9 (0-8), 0 the slowest."""
     lossless: bool = False
     """Keep every sample exactly; h264, hevc, av1, vp9 and, anyway, ffv1."""
     pix_fmt: str | None = None
     """FFmpeg's name of a sample layout that holds all the source holds; None is the source's own or the nearest."""
+    quality: int = Field(default=90, ge=0, le=100)
+    """Of WebP images and animations whose source is coded with loss too; others keep every sample."""
+
+    smart: bool = True
+    """Copy groups of pictures that nothing changed packet for packet, where codec and stream allow it; the report says
+    where they do not."""
 
     @model_validator(mode="after")
     def _one_quality(self) -> Self:
         if self.lossless and self.crf is not None:
             raise ValueError("lossless and crf exclude each other: leave crf out")
         return self
+
+    @property
+    def still_quality(self) -> int | None:
+        """Quality of lossy images, None where every sample is to be kept."""
+        return None if self.lossless else self.quality
 
 
 @dataclass(frozen=True)
@@ -88,7 +110,7 @@ class EncoderPlan:
     pix_fmt: str
     options: Mapping[str, str]
     container: str
-    crf: int | None
+    crf: float | None
     lossless: bool
     matrix: int = 2
     full_range: bool | None = None
@@ -120,6 +142,8 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
             streams that are copied; the message names what can.
     """
     _check_settings(settings)
+    if writes_stills(info, destination):
+        return _of_stills(settings, info, destination)
     container = container_name(destination)
     encoder, target, notes = _layout(settings, info)
     crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(settings.codec)
@@ -127,15 +151,62 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
         codec=settings.codec,
         encoder=encoder,
         pix_fmt=target.name,
-        options=_options(encoder, settings, crf, target),
+        options=_options(encoder, settings, crf, target) | _unsliced(encoder, target, info),
         container=container,
-        crf=crf,
+        crf=crf if crf is None or crf % 1 else int(crf),
         lossless=settings.lossless or settings.codec == "ffv1",
         matrix=0 if target.family == "rgb" else info.color.matrix,
         full_range=_range(info, settings.codec),
     )
     left_out, more = check(info, plan, destination)
     return replace(plan, left_out=left_out, notes=notes + more)
+
+
+def _of_stills(settings: EncodeSettings, info: ClipInfo, destination: Path) -> EncoderPlan:
+    """What is written where the destination is of images or an animation."""
+    plan = still_plan(info, destination, settings.still_quality, frame_pts(info))
+    kind = f"{plan.kind} animation" if plan.animated else f"{plan.kind} images"
+    return EncoderPlan(plan.kind, kind, plan.pix_fmt, {}, plan.kind, None, plan.lossless, notes=plan.notes)
+
+
+@dataclass(frozen=True)
+class CrfScale:
+    """The constant qualities an encoder takes.
+
+    Attributes:
+        best: Lowest that is not lossless.
+        worst: Highest.
+        step: Distance between two.
+        usual: A fair first guess, or what is taken where nothing is chosen by trial.
+    """
+
+    best: float
+    worst: float
+    step: float
+    usual: float
+
+    def nearest(self, crf: float) -> float:
+        """The quality on the scale that is nearest to one that may lie between or beyond."""
+        return min(self.worst, max(self.best, round(crf / self.step) * self.step))
+
+
+def crf_scale(codec: str) -> CrfScale | None:
+    """The scale of a codec's name in :class:`EncodeSettings`; None where there is no such setting."""
+    if codec not in _CRF_TOP:
+        return None
+    return CrfScale(1, _CRF_TOP[codec], 0.25 if codec in _FINE_CRF else 1, _CRF[codec])
+
+
+def with_crf(plan: EncoderPlan, crf: float) -> EncoderPlan:
+    """The same plan at another quality.
+
+    Raises:
+        UsageError: The plan is lossless or its codec has no such setting.
+    """
+    if plan.crf is None:
+        raise UsageError(f"crf {crf:g}", expected="a plan that has a constant quality", got=plan.encoder)
+    whole = crf if crf % 1 else int(crf)
+    return replace(plan, crf=whole, options={**plan.options, "crf": f"{crf:g}"})
 
 
 def _range(info: ClipInfo, codec: str) -> bool | None:
@@ -148,19 +219,44 @@ def _check_settings(settings: EncodeSettings) -> None:
     codec, top = settings.codec, _CRF_TOP.get(settings.codec)
     if settings.crf is not None and (top is None or settings.crf > top):
         expected = f"at most {top}" if top else f"no crf: {codec} has no such setting"
-        raise ConfigError("encode.crf", expected=f"{expected} for {codec}", got=str(settings.crf))
-    if settings.preset is not None and codec in ("prores", "ffv1"):
+        raise ConfigError("encode.crf", expected=f"{expected} for {codec}", got=f"{settings.crf:g}")
+    if settings.crf is not None and settings.crf % 1 and codec not in _FINE_CRF:
+        raise ConfigError("encode.crf", expected=f"a whole number for {codec}", got=f"{settings.crf:g}")
+    if settings.preset is not None and codec in ("prores", "ffv1", "mpeg2video"):
         raise ConfigError("encode.preset", expected=f"no preset: {codec} has none", got=repr(settings.preset))
-    if settings.lossless and codec == "prores":
+    _check_preset(settings)
+    if settings.lossless and codec in ("prores", "mpeg2video"):
         raise ConfigError(
-            "encode.lossless", expected="a codec that can be lossless", got="prores", hint="--set encode.codec=ffv1"
+            "encode.lossless", expected="a codec that can be lossless", got=codec, hint="--set encode.codec=ffv1"
         )
+
+
+def _check_preset(settings: EncodeSettings) -> None:
+    """Refuse a speed that the encoder would refuse with nothing but an error number."""
+    known = _PRESETS.get(settings.codec)
+    if settings.preset is not None and known is not None and settings.preset not in known:
+        raise ConfigError(
+            "encode.preset",
+            expected=f"for {settings.codec} one of {', '.join(known)}",
+            got=repr(settings.preset),
+            hint=f"--set encode.preset={known[5]}",
+        )
+
+
+def refused(plan: EncoderPlan, error: Exception) -> MediaError:
+    """The error of an encoder that does not open."""
+    return MediaError(
+        f"{plan.encoder} refuses its settings",
+        expected=f"settings that it takes, for {plan.pix_fmt}",
+        got=reason(error),
+        hint="leave encode.preset and encode.crf out, or another encode.codec",
+    )
 
 
 def _layout(settings: EncodeSettings, info: ClipInfo) -> tuple[str, PictureFormat, tuple[str, ...]]:
     """The encoder, the cheapest layout that loses nothing, and a note where it is not the source's own."""
     source = picture_format(info.pix_fmt)
-    fitting = [(e, f) for e, f in _layouts(settings.codec) if _holds(f, source) and _fits_size(e, f, info)]
+    fitting = [(e, f) for e, f in _layouts(settings.codec) if holds(f, source) and _fits_size(e, f, info)]
     if settings.pix_fmt is not None:
         fitting = [(e, f) for e, f in fitting if f.name == settings.pix_fmt]
     if not fitting:
@@ -177,11 +273,11 @@ def _no_layout(settings: EncodeSettings, info: ClipInfo, source: PictureFormat) 
     others = [
         name
         for name in get_args(CodecName)
-        if any(_holds(f, source) and _fits_size(e, f, info) for e, f in _layouts(name))
+        if any(holds(f, source) and _fits_size(e, f, info) for e, f in _layouts(name))
         and not (settings.lossless and name == "prores")
     ]
     if settings.pix_fmt is not None and settings.codec in others:
-        names = sorted({f.name for e, f in _layouts(settings.codec) if _holds(f, source) and _fits_size(e, f, info)})
+        names = sorted({f.name for e, f in _layouts(settings.codec) if holds(f, source) and _fits_size(e, f, info)})
         return MediaError(
             f"encode.pix_fmt={settings.pix_fmt}",
             expected=f"a layout of {settings.codec} that holds all of {source.name}: {', '.join(names)}",
@@ -231,8 +327,8 @@ def _roles(fmt: PictureFormat) -> set[str]:
     return {plane.role for plane in fmt.planes}
 
 
-def _holds(target: PictureFormat, source: PictureFormat) -> bool:
-    """Whether every sample of ``source`` can be found again in ``target``."""
+def holds(target: PictureFormat, source: PictureFormat) -> bool:
+    """Whether every sample of a layout can be found again in another: same family (or grey in YUV), bits and chroma."""
     same_kind = target.family == source.family or (source.family, target.family) == ("gray", "yuv")
     if not same_kind or target.depth < source.depth or not _roles(source) <= _roles(target):
         return False
@@ -258,8 +354,20 @@ def _cost(target: PictureFormat, source: PictureFormat) -> tuple[int, Fraction, 
     return target.depth, _samples(target), target.name != source.name
 
 
-def _options(encoder: str, settings: EncodeSettings, crf: int | None, target: PictureFormat) -> dict[str, str]:
-    quality = {} if crf is None else {"crf": str(crf)}
+def _unsliced(encoder: str, target: PictureFormat, info: ClipInfo) -> dict[str, str]:
+    """Options for FFV1 without slices, where FFmpeg's lose columns of quartered chroma or do not fit into the picture.
+
+    Version 1 has no slices, but no checksums and no marks of fields either.
+    """
+    x, y = (max(getattr(p, axis) for p in target.planes) for axis in ("x_shift", "y_shift"))
+    astray = (x == 2 and info.width % 16 != 0) or (y == 2 and info.height % 16 != 0)
+    if encoder != "ffv1" or not (astray or min(info.width, info.height) < 16):
+        return {}
+    return {"level": "1", "slicecrc": "0"}
+
+
+def _options(encoder: str, settings: EncodeSettings, crf: float | None, target: PictureFormat) -> dict[str, str]:
+    quality = {} if crf is None else {"crf": f"{crf:g}"}
     full_chroma = any(p.role == "u" and p.x_shift == 0 for p in target.planes)
     speed, options, lossless = {
         # crf 0 is lossless at 8 bit only; qp 0 is at every depth
@@ -275,6 +383,8 @@ def _options(encoder: str, settings: EncodeSettings, crf: int | None, target: Pi
         "libvpx-vp9": ({"cpu-used": "2"}, {"deadline": "good", "row-mt": "1", "b": "0"}, {"lossless": "1"}),
         "prores_ks": ({}, {"profile": "4444" if full_chroma else "hq", "vendor": "apl0"}, {}),
         "ffv1": ({}, {"level": "3", "g": "1", "slicecrc": "1"}, {}),
+        # 236 is twice FFmpeg's unit of lambda: quantiser 2, the best that is of use
+        "mpeg2video": ({}, {"flags": "+qscale", "global_quality": "236", "bf": "2", "g": "15"}, {}),
     }[encoder]
     if settings.preset is not None:
         speed = dict.fromkeys(speed, settings.preset)

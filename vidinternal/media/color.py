@@ -6,13 +6,13 @@ A matrix is given by the luma weights ``Kr, Kb``: ``Y = Kr R + Kg G + Kb B``, ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, ColorTags
 from vidinternal.core.errors import MediaError
 from vidinternal.media.picture import NativeFrame, PictureFormat, PlaneLayout, picture_format
 
@@ -31,6 +31,14 @@ _WEIGHTS = {
 }
 # Where a chroma sample lies over its block of luma samples, (across, down): 0 at the first, 0.5 centred, 1 at the last.
 _SITINGS = {1: (0.0, 0.5), 2: (0.5, 0.5), 3: (0.0, 0.0), 4: (0.5, 0.0), 5: (0.0, 1.0), 6: (0.5, 1.0)}
+# Our own codes for a field of an interlaced picture. Chroma line j lies over luma line 2j + v of the picture; fields
+# take lines in turn, so that it lies v/2 down its block of the top field's lines, or (1 + v)/2 of the bottom field's.
+_FIELD_CODES = (16, 32)
+_SITINGS |= {
+    base + code: (x, (bottom + v) / 2)
+    for bottom, base in enumerate(_FIELD_CODES)
+    for code, (x, v) in tuple(_SITINGS.items())
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,25 @@ class ColorModel:
         return float(zero), float(span)
 
 
+def field_color(info: ClipInfo, *, bottom: bool) -> ColorTags:
+    """Tags of one field of an interlaced clip: the clip's, its chroma where the field has it, its matrix told.
+
+    An untagged matrix follows from the height of the whole picture, which a field no longer shows.
+    """
+    location = info.color.chroma_location if info.color.chroma_location in _SITINGS else 1
+    matrix = _matrix(info, picture_format(info.pix_fmt))
+    return replace(info.color, matrix=matrix, chroma_location=_FIELD_CODES[bottom] + location)
+
+
+def _matrix(info: ClipInfo, fmt: PictureFormat) -> int:
+    """Code of the matrix to go by. RGB cannot be subsampled, nor have one plane: the tag of it is then a mistake."""
+    matrix = info.color.matrix
+    whole = fmt.family != "gray" and all(p.x_shift == p.y_shift == 0 for p in fmt.planes)
+    if matrix == _UNSPECIFIED or (matrix == _IDENTITY and not whole):
+        return 1 if info.height >= 720 else 6
+    return matrix
+
+
 @lru_cache(maxsize=16)
 def color_model(info: ClipInfo) -> ColorModel:
     """Read the tags; what is untagged follows the rules players use.
@@ -84,13 +111,9 @@ def color_model(info: ClipInfo) -> ColorModel:
 def _weights(info: ClipInfo, fmt: PictureFormat) -> tuple[float, float] | None:
     if fmt.family == "rgb":
         return None
-    matrix = info.color.matrix
+    matrix = _matrix(info, fmt)
     if matrix == _IDENTITY:
-        if fmt.family == "yuv" and all(p.x_shift == p.y_shift == 0 for p in fmt.planes):
-            return None
-        matrix = _UNSPECIFIED  # RGB cannot be subsampled, nor have one plane: the tag is a mistake
-    if matrix == _UNSPECIFIED:
-        return _BT709 if info.height >= 720 else _BT601
+        return None
     if fmt.family == "gray":
         return _WEIGHTS.get(matrix, _BT601)
     if matrix not in _WEIGHTS:
@@ -233,6 +256,12 @@ def shrink(samples: np.ndarray, layout: PlaneLayout, siting: tuple[float, float]
 def _shrink_rows(samples: np.ndarray, shift: int, place: float) -> np.ndarray:
     factor = 1 << shift
     count = -(-len(samples) // factor)
+    if place not in (0.0, 0.5, 1.0):  # a field's: half way between two that are known keeps a ramp in place too
+        below, above = (0.0, 0.5) if place < 0.5 else (0.5, 1.0)
+        share = (place - below) / 0.5
+        return _shrink_rows(samples, shift, below) * np.float32(1 - share) + _shrink_rows(
+            samples, shift, above
+        ) * np.float32(share)
     if place == 0.5:
         taps, first = np.full(factor, 1 / factor), 0
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ _MPEGTS_CODECS = {
     *("dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle", "arib_caption"),
     *("klv", "timed_id3", "scte_35", "smpte_2038"),
 }
+_MPEG2_SHAPES = (Fraction(4, 3), Fraction(16, 9), Fraction(221, 100))
 _UNNAMED_DATA = (None, "none", "bin_data")
 
 
@@ -52,7 +54,7 @@ def container_name(destination: Path) -> str:
     if suffix not in _CONTAINERS:
         raise MediaError(
             str(destination),
-            expected=f"a file name that ends in {', '.join(_OFFERED)}",
+            expected=f"a file name that ends in {', '.join(_OFFERED)}; .gif, .apng or .webp; images as out/%05d.png",
             got=repr(suffix) if suffix else "no suffix",
             hint=nearest(suffix, _CONTAINERS) if suffix else str(destination.with_suffix(".mkv")),
         )
@@ -91,7 +93,10 @@ def _unwritable(info: ClipInfo, plan: EncoderPlan) -> tuple[tuple[int, ...], tup
         unnamed = {s.index: s for s in source.streams if s.type == "data" and s.name in _UNNAMED_DATA}
         chapters = bool(source.chapters())
         anew = {i for i, s in unnamed.items() if (chapters and s.name == "bin_data") or "timecode" in s.metadata}
-    refused = tuple(i for i in unnamed if _header_error(info, plan, only=(i,)) is not None)
+        # MOV takes the header of a copied time code beside the one it writes itself, and then none of its packets.
+        told = plan.container in MP4 and "timecode" in {*source.metadata, *source.streams[info.video_index].metadata}
+        twice = {i for i, s in unnamed.items() if told and "timecode" in s.metadata}
+    refused = tuple(i for i in unnamed if i in twice or _header_error(info, plan, only=(i,)) is not None)
     return refused, tuple(i for i in refused if i not in anew)
 
 
@@ -113,9 +118,11 @@ def _refusal(info: ClipInfo, plan: EncoderPlan) -> str | None:
 def _rule_broken(info: ClipInfo, plan: EncoderPlan) -> str | None:
     """What a container would take without complaint and lose."""
     name, codec = plan.container, plan.codec
-    if info.rotation and name not in (*MP4, *_MATROSKA):
-        return f"it cannot say that the picture is to be turned by {info.rotation} degrees"
-    in_the_stream = codec in ("h264", "hevc")
+    if (info.rotation or info.mirrored) and name not in (*MP4, *_MATROSKA):
+        turned = f"turned by {info.rotation} degrees" if info.rotation else "mirrored"
+        return f"it cannot say that the picture is to be {turned}"
+    shape = info.sar * Fraction(info.width, info.height)
+    in_the_stream = codec in ("h264", "hevc") or (codec == "mpeg2video" and shape in _MPEG2_SHAPES)
     if info.sar != 1 and not in_the_stream and name not in MP4:
         return f"with {codec} it cannot say that the pixels are {info.sar.numerator}:{info.sar.denominator}"
     if name != "matroska" and any(s.kind == "attachment" for s in info.streams):

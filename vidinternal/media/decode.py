@@ -13,10 +13,12 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, Damage
 from vidinternal.core.errors import MediaError, UsageError
+from vidinternal.media.damage import hopeless, mended
 from vidinternal.media.picture import NativeFrame, from_av
 from vidinternal.media.probe import TimeTable, time_table
+from vidinternal.media.still_clip import is_stills, stills_frames
 from vidinternal.media.stream import check_picture, open_video, pictures
 
 
@@ -57,6 +59,11 @@ class ClipReader:
     def pts(self) -> tuple[int, ...]:
         """Presentation time of every picture in ticks of ``info.time_base``."""
         return self._times().pts
+
+    @property
+    def damage(self) -> Damage:
+        """What is damaged; nothing unless the clip's policy reads damaged files on."""
+        return self._times().damage or Damage()
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -107,10 +114,16 @@ class ClipReader:
 
     def _run(self, start: int, end: int, key: int | None) -> Iterator[NativeFrame]:
         """Decode once, from key picture time ``key`` or from the beginning, and hand out the span."""
+        if is_stills(self.info.path):
+            yield from stills_frames(self.info, start, end)
+            return
         table = self._times()
+        if table.damage is not None:
+            yield from self._mended(start, end, key)
+            return
         stamps = _Stamps(table)
-        with open_video(self.info.path, self.info.video_index) as (container, stream):
-            source = pictures(container, stream, self.info.path, table.pts)
+        with open_video(self.info.path, self.info.video_index, self.info.policy) as (container, stream):
+            source = pictures(container, stream, self.info.path, table.pts, self.info.policy)
             numbered = enumerate(source) if key is None else _after_seek(container, stream, table, (key, start), source)
             for index, frame in numbered:
                 check_picture(frame, self.info, index)
@@ -124,6 +137,15 @@ class ClipReader:
         if key is not None:
             raise _WrongLandingError
         raise MediaError(f"{self.info.path}: ends early", expected=f"{len(self)} pictures", got="fewer, or other times")
+
+    def _mended(self, start: int, end: int, key: int | None) -> Iterator[NativeFrame]:
+        """The span of a damaged clip, with something in every place."""
+        table, index = self._times(), start - 1
+        for index, frame in mended(self.info, table, (start, end), key):
+            frame.pts = table.pts[index]
+            yield from_av(frame, index)
+        if index + 1 < end:
+            raise _WrongLandingError if key is not None else hopeless(self.info, len(self), len(self))
 
     def _unexpected(self, index: int, frame: av.VideoFrame) -> MediaError:
         return MediaError(

@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.errors import MaskError, MediaError
+from vidinternal.media.animation import is_animation
 from vidinternal.media.color import luma
 from vidinternal.media.decode import ClipReader
+from vidinternal.media.image_check import declared_size, png_damage
+from vidinternal.media.image_sequence import Naming, by_number
+from vidinternal.media.orientation import UPRIGHT, Orientation, orientation, shown_size
 from vidinternal.media.probe import probe
 
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -33,16 +36,16 @@ class MaskFit:
     """How a mask source is laid over a clip.
 
     Attributes:
-        width: Width of the clip.
-        height: Height of the clip.
+        width: Width of the clip's picture as it is shown.
+        height: Height of it.
         speed: Mask frames per clip frame.
-        turn: Quarter turns counter-clockwise that lay a mask drawn on the displayed picture over the stored one.
+        turn: How a mask drawn on the stored picture is turned to lie over the shown one.
     """
 
     width: int
     height: int
     speed: Fraction = Fraction(1)
-    turn: int = 0
+    turn: Orientation = UPRIGHT
 
 
 class MaskSource(ABC):
@@ -78,7 +81,7 @@ class MaskSource(ABC):
             fit: From :func:`check_fits`.
 
         Returns:
-            ``T H W`` bool, True = to fill.
+            ``T H W`` bool on the picture as it is shown, True = to fill.
 
         Raises:
             MaskError: A mask cannot be read, or its size is not that of the first.
@@ -105,20 +108,20 @@ class MaskSource(ABC):
 class _VideoMasks(MaskSource):
     kind = "video"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_pixels: int) -> None:
         try:
-            info = probe(path)
+            info = probe(path, ReadPolicy(max_pixels=max_pixels))
             self.reader = ClipReader(info)
             count = len(self.reader)
         except MediaError as error:
             raise _unreadable(path, error) from error
-        super().__init__(path, (info.width, info.height), count, info.rate)
+        super().__init__(path, shown_size(info), count, info.rate)
         self.info = info
 
     def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
         try:
             for frame in self.reader.frames(start, end):
-                yield luma(frame, self.info) > _WHITE
+                yield orientation(self.info).upright(luma(frame, self.info) > _WHITE)
         except MediaError as error:
             raise _unreadable(self.path, error) from error
 
@@ -126,8 +129,8 @@ class _VideoMasks(MaskSource):
 class _ImageMasks(MaskSource):
     kind = "image"
 
-    def __init__(self, path: Path) -> None:
-        self.mask = read_image(path)
+    def __init__(self, path: Path, max_pixels: int) -> None:
+        self.mask = read_image(path, max_pixels)
         super().__init__(path, (self.mask.shape[1], self.mask.shape[0]), None)
 
     def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
@@ -138,14 +141,15 @@ class _ImageMasks(MaskSource):
 class _FolderMasks(MaskSource):
     kind = "folder"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_pixels: int) -> None:
         self.files = _in_order(path)
-        first = read_image(self.files[0])
+        self.max_pixels = max_pixels
+        first = read_image(self.files[0], max_pixels)
         super().__init__(path, (first.shape[1], first.shape[0]), len(self.files))
 
     def masks(self, start: int, end: int) -> Iterator[np.ndarray]:
         for file in self.files[start:end]:
-            mask = read_image(file)
+            mask = read_image(file, self.max_pixels)
             if mask.shape != (self.height, self.width):
                 raise MaskError(
                     f"mask {file}",
@@ -155,18 +159,34 @@ class _FolderMasks(MaskSource):
             yield mask
 
 
-def open_masks(path: Path) -> MaskSource:
+def check_path(path: Path) -> None:
+    """Refuse what no mask can be read from, without opening it: opening a pipe would wait for ever.
+
+    Raises:
+        MaskError: There is nothing there, or a pipe or device.
+    """
+    if path.is_file() or path.is_dir():
+        return
+    got = "a pipe or device, which cannot be read twice" if path.exists() else "nothing at that path"
+    raise MaskError(f"mask {path}", expected="a video, an image or a folder of images", got=got)
+
+
+def open_masks(path: Path, max_pixels: int = ReadPolicy().max_pixels) -> MaskSource:
     """Open a mask video, a mask image that holds for all frames, or a folder of numbered mask images.
+
+    Args:
+        path: Where it is.
+        max_pixels: Most pixels of a mask; one that declares more is refused before it takes any memory.
 
     Raises:
         MaskError: There is nothing there, it cannot be read, or numbers are missing in the folder.
     """
     path = Path(path)
     if path.is_dir():
-        return _FolderMasks(path)
-    if not path.exists():
-        raise MaskError(f"mask {path}", expected="a video, an image or a folder of images", got="nothing at that path")
-    return _ImageMasks(path) if path.suffix.lower() in _IMAGES else _VideoMasks(path)
+        return _FolderMasks(path, max_pixels)
+    check_path(path)
+    still = path.suffix.lower() in _IMAGES and not is_animation(path)
+    return (_ImageMasks if still else _VideoMasks)(path, max_pixels)
 
 
 def _unreadable(path: Path, error: MediaError) -> MaskError:
@@ -183,48 +203,13 @@ def _in_order(folder: Path) -> list[Path]:
     files = [f for f in folder.iterdir() if f.suffix.lower() in _IMAGES and not f.name.startswith(".")]
     if not files:
         raise MaskError(f"mask {folder}", expected=f"images ({', '.join(sorted(_IMAGES))})", got="a folder without any")
-    found = {f: re.findall(r"\d+", f.stem) for f in files}
-    if not any(found.values()):
+    if not any(re.search(r"\d", f.stem) for f in files):
         return sorted(files)
-    plain = sorted(f.name for f, numbers in found.items() if not numbers)
-    if plain:
-        raise MaskError(f"mask {folder}", expected="a number in every image's name", got=f"none in {_some(plain)}")
-    by_number: dict[int, Path] = {}
-    for file, numbers in sorted(found.items()):
-        number = int(numbers[-1])
-        if number in by_number:
-            names = f"{by_number[number].name} and {file.name}"
-            raise MaskError(f"mask {folder}", expected="one image a number", got=f"{names} for number {number}")
-        by_number[number] = file
-    first, last = min(by_number), max(by_number)
-    if last - first + 1 != len(by_number):
-        count = last - first + 1 - len(by_number)
-        gaps = _some(_missing(sorted(by_number)), count)
-        raise MaskError(
-            f"mask {folder}",
-            expected=f"an image for every number from {first} to {last}",
-            got=f"{count} missing: {gaps}",
-            hint="add the missing images (all black where nothing is to be removed)",
-        )
-    return [by_number[number] for number in sorted(by_number)]
+    hint = "add the missing images (all black where nothing is to be removed)"
+    return list(by_number(files, Naming(f"mask {folder}", MaskError, hint)).values())
 
 
-def _missing(numbers: list[int]) -> list[str]:
-    """The first missing numbers, no more than a message can hold."""
-    gaps: list[str] = []
-    for before, after in pairwise(numbers):
-        gaps += [str(n) for n in range(before + 1, min(after, before + 12))]
-        if len(gaps) > 10:
-            break
-    return gaps
-
-
-def _some(names: list[str], count: int | None = None) -> str:
-    more = (len(names) if count is None else count) - 10
-    return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
-
-
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = ReadPolicy().max_pixels) -> np.ndarray:
     """Read one mask image.
 
     White is what is brighter than half. Where an image has one colour throughout and an alpha channel that varies, the
@@ -236,11 +221,25 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         MaskError: The file is no image.
     """
+    size = declared_size(path)
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise MaskError(
+            f"mask {path}: the picture is too large",
+            expected=f"at most {max_pixels} pixels (decode.max_pixels)",
+            got=f"{size[0]}x{size[1]}",
+            hint="a mask of the clip's size",
+        )
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        data = path.read_bytes()
+        damage = png_damage(data)
+        if damage:
+            raise MaskError(f"mask {path}: damaged", expected="a whole PNG file", got=damage)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is told once, by us
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     except OSError as error:
         raise MaskError(f"mask {path}", expected="a readable image", got=str(error.strerror)) from error
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except cv2.error as error:  # sizes beyond OpenCV's own limits
+        raise MaskError(f"mask {path}", expected="an image that OpenCV reads", got=str(error.err)) from error
     if image is None:
         raise MaskError(f"mask {path}", expected="an image", got="a file that is none")
     peak = float(np.iinfo(str(image.dtype)).max) if image.dtype.kind in "ui" else 1.0
@@ -254,7 +253,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def check_fits(source: MaskSource, info: ClipInfo, frame_count: int, fit: bool) -> MaskFit:
-    """Compare a mask with the clip it is for.
+    """Compare a mask with the clip it is for, as it is shown.
 
     Args:
         source: The mask.
@@ -268,7 +267,8 @@ def check_fits(source: MaskSource, info: ClipInfo, frame_count: int, fit: bool) 
     Raises:
         MaskError: Size, length or rate differ and ``fit`` is False; names both numbers.
     """
-    same_size = (source.width, source.height) == (info.width, info.height)
+    size, shown = (source.width, source.height), shown_size(info)
+    same_size = size == shown
     same_count = source.count is None or source.count == frame_count
     same_rate = source.rate is None or source.rate == info.rate
     if not fit and not (same_size and same_count):
@@ -276,19 +276,20 @@ def check_fits(source: MaskSource, info: ClipInfo, frame_count: int, fit: bool) 
     speed = Fraction(1)
     if not same_count and not same_rate and source.rate is not None:
         speed = source.rate / info.rate
-    sideways = info.rotation % 180 == 90 and (source.width > source.height) != (info.width > info.height)
-    return MaskFit(info.width, info.height, speed, info.rotation // 90 if sideways else 0)
+    as_stored = not same_size and size == (info.width, info.height)
+    return MaskFit(*shown, speed, orientation(info) if as_stored else UPRIGHT)
 
 
 def _misfit(source: MaskSource, info: ClipInfo, frame_count: int, same_rate: bool) -> MaskError:
-    expected, got = [f"{info.width}x{info.height}"], [f"{source.width}x{source.height}"]
+    width, height = shown_size(info)
+    expected, got = [f"{width}x{height}"], [f"{source.width}x{source.height}"]
     if source.count is not None:
         expected.append(f"{frame_count} frames")
         got.append(f"{source.count} frames")
         if not same_rate and source.count != frame_count and source.rate is not None:
             expected.append(f"{float(info.rate):.3f} frames per second")
             got.append(f"{float(source.rate):.3f} frames per second")
-    turned = f", stored turned by {info.rotation} degrees" if info.rotation else ""
+    turned = f" as it is shown, turned by {info.rotation} degrees" if info.rotation else ""
     return MaskError(
         f"mask {source.path} does not fit {info.path}",
         expected=f"{', '.join(expected)} as in the clip{turned}",
@@ -307,7 +308,7 @@ def fit_mask(mask: np.ndarray, fit: MaskFit) -> np.ndarray:
     Returns:
         ``H W`` bool.
     """
-    turned = np.rot90(mask, fit.turn)
+    turned = fit.turn.upright(mask)
     if turned.shape == (fit.height, fit.width):
         return np.ascontiguousarray(turned)
     return _stretch_rows(_stretch_rows(turned, fit.height).T, fit.width).T

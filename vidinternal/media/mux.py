@@ -40,7 +40,23 @@ _MP4_TAGS = {
     *("lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "creation_time", "timecode"),
     *("track", "disc", "language", "location", "season_number", "episode_sort", "media_type", "hd_video", "rating"),
 }
+_MPEG2_RATES = (*(Fraction(n, 1001) for n in (24000, 30000, 60000)), *(Fraction(n) for n in (24, 25, 30, 50, 60)))
+# An encoder that is only there to name the codec shall not take much memory.
+_LIGHT = {"libx264": {"preset": "ultrafast"}, "libx264rgb": {"preset": "ultrafast"}, "libx265": {"preset": "ultrafast"}}
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png"), "bmp": ("cover.bmp", "image/bmp")}
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a video stream whose packets come ready-made.
+
+    Attributes:
+        extradata: Its parameter sets, as the container keeps them.
+        tag: The container's name of the codec; its usual one when empty.
+    """
+
+    extradata: bytes
+    tag: str = ""
 
 
 @dataclass
@@ -73,6 +89,7 @@ def open_output(
     *,
     facts: SourceFacts | None = None,
     only: Collection[int] | None = None,
+    header: Header | None = None,
 ) -> Output:
     """Open a container for writing, its streams in the source's order, and write its header.
 
@@ -83,6 +100,7 @@ def open_output(
         plan: How the video is written.
         facts: What only the source's first picture tells; read when None.
         only: Copy only these streams; all when None.
+        header: The video stream's header where its packets come ready-made; the encoder's own when None.
 
     Raises:
         av.error.FFmpegError, ValueError: The container or the encoder refuses.
@@ -102,12 +120,24 @@ def open_output(
                     copies[stream.index] = copy
         if video is None:
             raise ValueError(f"stream {info.video_index} is not in {info.path}")
+        if header is not None:
+            _use_header(video, header)
         _copy_tags(source, container)
         container.start_encoding()
     except BaseException:
         container.close()
         raise
     return Output(container, video, copies, tuple(kept))
+
+
+def _use_header(video: Any, header: Header) -> None:
+    """Put a ready-made header in place of the encoder's, which then only names the codec and never gets a picture."""
+    context = video.codec_context
+    context.options = {**context.options, **_LIGHT.get(context.name, {}), "threads": "1"}
+    context.open()
+    context.extradata = header.extradata or None
+    if header.tag:
+        context.codec_tag = header.tag
 
 
 def is_cover(stream: Stream) -> bool:
@@ -137,6 +167,14 @@ def _muxer_options(source: InputContainer, info: ClipInfo, container: str) -> di
     return options
 
 
+def encoder_tick(info: ClipInfo, plan: EncoderPlan) -> Fraction:
+    """Seconds per tick that the encoder counts in; MPEG-2 knows a few rates only, and counts pictures."""
+    if plan.encoder != "mpeg2video":
+        return info.time_base
+    nearest = min(_MPEG2_RATES, key=lambda rate: abs(rate - info.rate))
+    return 1 / nearest if abs(nearest - info.rate) * 500 < nearest else 1 / info.rate
+
+
 def _add_video(
     container: OutputContainer, source: Stream, info: ClipInfo, plan: EncoderPlan, facts: SourceFacts
 ) -> VideoStream:
@@ -144,18 +182,20 @@ def _add_video(
     for key, value in hdr_options(plan.encoder, facts).items():
         options[key] = ":".join(filter(None, (options.get(key), value)))
     if facts.interlaced:
-        options["flags"] = "+ildct+ilme"
+        options["flags"] = options.get("flags", "") + "+ildct+ilme"
     if info.color.chroma_location:
         options["chroma_sample_location"] = str(info.color.chroma_location)
     if plan.encoder == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "0")  # it writes to stderr by itself and has no other way to be quiet
     # SVT-AV1 refuses more; the rate only steers its rate control, the pictures keep their times.
     rate = min(info.rate, Fraction(240)) if plan.encoder == "libsvtav1" else info.rate
+    if plan.encoder == "mpeg2video":
+        rate = 1 / encoder_tick(info, plan)
     video: Any = container.add_stream(
         plan.encoder, rate=rate, options=options, width=info.width, height=info.height, pix_fmt=plan.pix_fmt
     )
     context = video.codec_context
-    context.time_base = info.time_base
+    context.time_base = encoder_tick(info, plan)
     video.time_base = 1 / info.rate if plan.container == "avi" else info.time_base
     context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
     context.colorspace, context.color_range = plan.matrix, plan.range_code
@@ -167,7 +207,7 @@ def _add_video(
         context.field_order = facts.field_order
     if facts.display_matrix:
         video.set_display_matrix(facts.display_matrix)
-    tags = kept_tags(source.metadata)
+    tags = stream_tags(source.metadata)
     video.metadata.update({k: v for k, v in tags.items() if not k.lower().startswith(_STATISTICS)})
     video.disposition = source.disposition
     return video
@@ -181,7 +221,7 @@ def _add_copy(container: OutputContainer, source: Stream, info: ClipInfo, name: 
         container.add_attachment(given[0] or usual[0], given[1] or usual[1], _first_packet(info, source.index))
         return None
     copy: Any = container.add_stream_from_template(source, **({} if source.codec_context is None else {"opaque": True}))
-    copy.metadata.update(kept_tags(source.metadata))
+    copy.metadata.update(stream_tags(source.metadata))
     copy.disposition = source.disposition
     return None if source.type == "attachment" else copy
 
@@ -194,6 +234,14 @@ def _first_packet(info: ClipInfo, index: int) -> bytes:
 def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Those tags that are the film's own, not a muxer's."""
     return {key: value for key, value in tags.items() if key.lower() not in _OWN_TAGS}
+
+
+def stream_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a stream as muxers take them: FFmpeg reads the title of a track in MP4 as its name."""
+    kept = kept_tags(tags)
+    if "name" in kept:
+        kept.setdefault("title", kept.pop("name"))
+    return kept
 
 
 def _copy_tags(source: InputContainer, container: OutputContainer) -> None:
@@ -209,13 +257,15 @@ class Copier:
     Args:
         source: The source, open for this alone.
         output: Where they go.
+        tolerant: Whether a source that cannot be read to its end ends where it breaks off.
 
     Attributes:
         starts: Seconds at which each stream copied began, by its index in the source, in that order of streams.
     """
 
-    def __init__(self, source: InputContainer, output: Output) -> None:
+    def __init__(self, source: InputContainer, output: Output, *, tolerant: bool = False) -> None:
         self.starts: dict[int, Fraction] = {}
+        self._tolerant = tolerant
         self._output = output
         self._waiting = self._packets(source)
         self._next = next(self._waiting, None)
@@ -236,6 +286,8 @@ class Copier:
         try:
             yield from source.demux(streams) if streams else ()
         except av.error.FFmpegError as error:
+            if self._tolerant:
+                return
             raise MediaError(
                 f"{source.name}: cannot be read on", expected="whole streams", got=reason(error)
             ) from error

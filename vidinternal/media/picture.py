@@ -116,8 +116,14 @@ def _build_table() -> dict[str, tuple[PictureFormat, tuple[_Place, ...]]]:
     entries += [_packed(name, 16, name.rstrip("468le")) for name in _PACKED_RGB_16]
     for name, depth in (("ya8", 8), ("ya16le", 16)):
         entries.append((PictureFormat(name, depth, "gray", (full, alpha)), ((0, 0, 2), (0, 1, 2))))
-    half = [PlaneLayout(1, 1, role) for role in "uv"]
-    entries.append((PictureFormat("nv12", 8, "yuv", (full, *half)), ((0, 0, 1), (1, 0, 2), (1, 1, 2))))
+    for name, shifts, order in (("nv12", (1, 1), "uv"), ("nv21", (1, 1), "vu"), ("nv16", (1, 0), "uv")):
+        pair = [PlaneLayout(*shifts, role) for role in "uv"]
+        entries.append(
+            (PictureFormat(name, 8, "yuv", (full, *pair)), ((0, 0, 1), *((1, order.index(r), 2) for r in "uv")))
+        )
+    half = [PlaneLayout(1, 0, role) for role in "uv"]
+    for name, luma, blue in (("yuyv422", 0, 1), ("uyvy422", 1, 0)):
+        entries.append((PictureFormat(name, 8, "yuv", (full, *half)), ((0, luma, 2), (0, blue, 4), (0, blue + 2, 4))))
     return {fmt.name: (fmt, places) for fmt, places in entries}
 
 
@@ -205,6 +211,8 @@ def to_av(native: NativeFrame, fmt: PictureFormat, width: int, height: int) -> a
     for source, (buffer, offset, step) in zip(native.planes, _TABLE[fmt.name][1], strict=True):
         rows, columns = source.shape
         buffers[buffer][:rows, offset : offset + step * columns : step] = source
+        # encoders read on into the padding of a line, and what lay there by chance would change their bytes
+        buffers[buffer][:rows, step * columns :] = 0
     frame.pts = native.pts
     frame.duration = native.duration
     return frame

@@ -20,20 +20,25 @@ from av.stream import Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vidinternal.core.clip import ClipInfo, ColorTags, StreamInfo
+from vidinternal.core.clip import ClipInfo, ColorTags, Damage, ReadPolicy, StreamInfo
 from vidinternal.core.errors import MediaError
+from vidinternal.media.damage import first_picture, survey
+from vidinternal.media.orientation import display_matrix, turn_of
 from vidinternal.media.picture import picture_format
+from vidinternal.media.refusals import DamagedError, damaged
+from vidinternal.media.still_clip import is_stills, probe_stills, stills_pts
 from vidinternal.media.stream import (
     INTER_CODECS,
     FirstKey,
     check_file,
+    check_packet,
     check_picture,
-    damaged,
     fraction,
     logged,
     open_video,
     pictures,
     reason,
+    whole,
 )
 
 _INTRA_CODECS = ("prores", "dnxhd", "cfhd", "mjpeg", "png", "ffv1", "huffyuv", "ffvhuff", "utvideo", "v210", "rawvideo")
@@ -51,25 +56,34 @@ class TimeTable:
         pts: Presentation time of every picture in ticks, in order; equals what decoding yields.
         keys: Times of the pictures from which decoding can start; empty where only the beginning will do.
         stamped: Whether the pictures carry these times themselves; else they were made from the frame rate.
+        damage: What is damaged in a clip that is read on all the same; None where nothing is.
     """
 
     pts: tuple[int, ...]
     keys: tuple[int, ...]
     stamped: bool = True
+    damage: Damage | None = None
 
 
-def probe(path: Path) -> ClipInfo:
+def probe(path: Path, policy: ReadPolicy | None = None) -> ClipInfo:
     """Learn what a file holds; decodes its first picture, for what only pictures tell.
+
+    Args:
+        path: The file.
+        policy: How it is to be read, here and by everything that gets the clip.
 
     Raises:
         MediaError: There is no such file, it cannot be read, is no media, has no video or cannot be decoded.
     """
-    path = Path(path)
-    with open_video(path) as (container, stream):
-        first = next(pictures(container, stream, path), None)
+    path, policy = Path(path), policy or ReadPolicy()
+    if is_stills(path):
+        return probe_stills(path, policy)
+    with open_video(path, None, policy) as (container, stream):
+        first = first_picture(container, stream, path, policy)
         if first is None:
             raise MediaError(f"{path}: no pictures", expected="at least one picture", got="an empty video stream")
         picture_format(first.format.name)
+        rotation, mirrored, _ = turn_of(display_matrix(first))
         base = fraction(stream.time_base)
         if base is None:
             raise MediaError(f"{path}: no time base", expected="a stream with a time base", got=str(stream.time_base))
@@ -83,10 +97,12 @@ def probe(path: Path) -> ClipInfo:
             frames=stream.frames or None,
             duration=_seconds(container, stream, base),
             color=_color(stream.codec_context, first),
-            rotation=round(-first.rotation / 90) % 4 * 90,
+            rotation=rotation,
+            mirrored=mirrored,
             sar=fraction(stream.sample_aspect_ratio) or Fraction(1),
             video_index=stream.index,
             streams=tuple(_describe(s) for s in container.streams),
+            policy=policy,
         )
 
 
@@ -162,6 +178,8 @@ def time_table(info: ClipInfo) -> TimeTable:
     Raises:
         MediaError: The file cannot be read, or a picture had to be decoded and is damaged.
     """
+    if is_stills(info.path):
+        return TimeTable(stills_pts(info), ())
     check_file(info.path)
     stat = info.path.stat()
     return _time_table(info, stat.st_size, stat.st_mtime_ns)
@@ -170,32 +188,62 @@ def time_table(info: ClipInfo) -> TimeTable:
 @lru_cache(maxsize=16)
 def _time_table(info: ClipInfo, size: int, changed: int) -> TimeTable:
     del size, changed  # they are here to be part of the cache's key
+    if not info.policy.tolerant:
+        return _by_packets(info) or _by_decoding(info)
+    try:
+        _decode_through(info)
+    except DamagedError:
+        found = survey(info, _packet_is_picture(info))
+        return TimeTable(found.pts, found.keys, found.stamped, found.damage)
     return _by_packets(info) or _by_decoding(info)
+
+
+def _decode_through(info: ClipInfo) -> None:
+    """Decode everything, strictly."""
+    with open_video(info.path, info.video_index, info.policy) as (container, stream), whole(info.path):
+        for index, frame in enumerate(pictures(container, stream, info.path, (), info.policy)):
+            check_picture(frame, info, index)
+
+
+def _packet_is_picture(info: ClipInfo) -> bool:
+    with open_video(info.path, info.video_index, info.policy) as (_, stream):
+        codec = stream.codec_context
+        return codec.codec.canonical_name in _ONE_PICTURE_A_PACKET and not _may_be_fields(codec)
 
 
 def _by_packets(info: ClipInfo) -> TimeTable | None:
     """Read the times off the packets; None where packets and pictures may differ."""
-    with open_video(info.path, info.video_index) as (container, stream):
+    with open_video(info.path, info.video_index, info.policy) as (container, stream):
         codec = stream.codec_context
         if codec.codec.canonical_name not in _ONE_PICTURE_A_PACKET or _may_be_fields(codec):
             return None
         pts: list[int] = []
         keys: list[int] = []
-        first = FirstKey(stream)
         try:
-            for packet in container.demux(stream):
-                if packet.pts is None and packet.dts is None and not packet.size:
-                    continue  # PyAV's mark for the end
-                if packet.pts is None or packet.is_discard or packet.is_corrupt:
+            with whole(info.path):
+                if not _read_times(container, stream, info.path, pts, keys):
                     return None
-                if first.leads(packet):
-                    continue
-                pts.append(packet.pts)
-                if packet.is_keyframe:
-                    keys.append(packet.pts)
         except av.error.FFmpegError as error:
-            raise damaged(info.path, f"after {len(pts)} frames", reason(error)) from error
+            after = f"{reason(error)}, after {len(pts)} packets"
+            raise damaged(info.path, ["an unknown time"], after) from error
     return TimeTable(tuple(sorted(pts)), tuple(sorted(keys))) if pts else None
+
+
+def _read_times(container: InputContainer, stream: VideoStream, path: Path, pts: list[int], keys: list[int]) -> bool:
+    """Add every packet's time to ``pts``, those of key packets to ``keys``; False where a packet does not tell."""
+    first = FirstKey(stream)
+    for packet in container.demux(stream):
+        if packet.pts is None and packet.dts is None and not packet.size:
+            continue  # PyAV's mark for the end
+        check_packet(packet, path)
+        if packet.pts is None or packet.is_discard or packet.is_corrupt:
+            return False
+        if first.leads(packet):
+            continue
+        pts.append(packet.pts)
+        if packet.is_keyframe:
+            keys.append(packet.pts)
+    return True
 
 
 def _may_be_fields(codec: VideoCodecContext) -> bool:
@@ -207,8 +255,8 @@ def _may_be_fields(codec: VideoCodecContext) -> bool:
 def _by_decoding(info: ClipInfo) -> TimeTable:
     pts: list[int | None] = []
     keys: list[int] = []
-    with open_video(info.path, info.video_index) as (container, stream):
-        for index, frame in enumerate(pictures(container, stream, info.path)):
+    with open_video(info.path, info.video_index, info.policy) as (container, stream), whole(info.path):
+        for index, frame in enumerate(pictures(container, stream, info.path, (), info.policy)):
             check_picture(frame, info, index)
             pts.append(frame.pts)
             if frame.key_frame and frame.pts is not None:

@@ -14,8 +14,10 @@ from av.video.reformatter import VideoReformatter
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError, UsageError
 from vidinternal.media.decode import ClipReader
+from vidinternal.media.orientation import orientation, shown_size
 from vidinternal.media.picture import NativeFrame, picture_format, to_av
 from vidinternal.media.probe import frame_pts
+from vidinternal.media.still_clip import is_stills
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Samples:
     """Pictures of a clip.
 
     Attributes:
-        frames: ``N H W 3`` uint8 RGB, as stored: neither turned nor stretched to square pixels.
+        frames: ``N H W 3`` uint8 RGB, turned to be upright, not stretched to square pixels.
         backend: ``decord``, or ``pyav`` with the reason in brackets.
     """
 
@@ -74,7 +76,7 @@ def sample_frames(info: ClipInfo, indices: Sequence[int], height: int | None = N
     Args:
         info: The clip.
         indices: Presentation indices from 0.
-        height: Rows to scale to; None keeps the size.
+        height: Rows of the upright pictures to scale to; None keeps the size.
 
     Raises:
         UsageError: An index is outside the clip, or ``height`` is below 1.
@@ -87,13 +89,18 @@ def sample_frames(info: ClipInfo, indices: Sequence[int], height: int | None = N
         raise UsageError(where, expected=f"an index from 0 to {len(times) - 1}", got=str(outside[0]))
     if height is not None and height < 1:
         raise UsageError("height of samples", expected="at least 1 row", got=str(height))
-    width, rows = small_size(info, height)
+    turn = orientation(info)
+    shown = shown_size(info)
+    high = height or shown[1]
+    wide = max(1, round(shown[0] * high / shown[1]))
     if not indices:
-        return Samples(np.zeros((0, rows, width, 3), np.uint8), "pyav (nothing asked for)")
+        return Samples(np.zeros((0, high, wide, 3), np.uint8), "pyav (nothing asked for)")
+    width, rows = turn.size(wide, high)
     try:
         return Samples(_by_decord(info, indices, (width, rows), times), "decord")
     except _RefusedError as refused:
-        return Samples(_by_pyav(info, indices, rows), f"pyav ({refused})")
+        stored = np.moveaxis(_by_pyav(info, indices, rows), -1, 1)
+        return Samples(np.ascontiguousarray(np.moveaxis(turn.upright(stored), 1, -1)), f"pyav ({refused})")
 
 
 def _decord() -> ModuleType | None:
@@ -113,8 +120,10 @@ def _by_decord(info: ClipInfo, indices: Sequence[int], size: tuple[int, int], ti
     decord = _decord()
     if decord is None:
         raise _RefusedError("decord is not installed")
-    if info.rotation:
+    if info.rotation or info.mirrored:
         raise _RefusedError("decord turns pictures")
+    if is_stills(info.path):
+        raise _RefusedError("decord reads no images")
     try:
         reader: Any = decord.VideoReader(str(info.path), width=size[0], height=size[1], num_threads=1)
         if len(reader) != len(times):

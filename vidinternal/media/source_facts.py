@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
+
+import av
+import av.filter
+import av.logging
 
 from vidinternal.core.clip import ClipInfo
-from vidinternal.media.stream import open_video, pictures
+from vidinternal.core.errors import MediaError
+from vidinternal.media.damage import first_picture
+from vidinternal.media.orientation import display_matrix
+from vidinternal.media.stream import logged, open_video
 
-_BOTTOM_FIRST = (3, 4)  # AV_FIELD_BB, AV_FIELD_TB
-_PROGRESSIVE = 1
+Scan = Literal["progressive", "tff", "bff"]
+"""``tff``: the even lines, counted from 0, are the earlier field; ``bff``: the odd ones are."""
+
+_MARKS: dict[str, Scan] = {"P": "progressive", "T": "tff", "B": "bff"}
+_ORDERS = {"tff": 2, "bff": 3}  # AV_FIELD_TT, AV_FIELD_BB
 
 
 @dataclass(frozen=True)
@@ -56,19 +67,50 @@ def source_facts(info: ClipInfo) -> SourceFacts:
         MediaError: The file cannot be read or its first picture is damaged.
     """
     with open_video(info.path, info.video_index) as (container, stream):
-        frame = next(pictures(container, stream, info.path))
+        frame = first_picture(container, stream, info.path, info.policy)
+        if frame is None:
+            raise MediaError(f"{info.path}: no pictures", expected="at least one picture", got="an empty video stream")
         order = int(stream.codec_context.field_order)
         data = _side_data(frame)
-        interlaced = "" if not frame.interlaced_frame else "bff" if order in _BOTTOM_FIRST else "tff"
-    matrix = data.get("DISPLAYMATRIX")
+        mark = FieldMarks(info)(frame)
     light = data.get("CONTENT_LIGHT_LEVEL")
     return SourceFacts(
-        display_matrix=struct.unpack("=9i", matrix[:36]) if matrix else None,
-        field_order=order,
-        interlaced=interlaced,
+        display_matrix=display_matrix(frame),
+        field_order=_ORDERS.get(mark, order),
+        interlaced="" if mark == "progressive" else mark,
         mastering=_mastering(data.get("MASTERING_DISPLAY_METADATA")),
         light=struct.unpack("=2I", light[:8]) if light else None,
     )
+
+
+class FieldMarks:
+    """Tells how pictures are marked. PyAV has no word for the order of fields; FFmpeg's ``showinfo`` says it.
+
+    Args:
+        info: The clip they are of.
+    """
+
+    def __init__(self, info: ClipInfo) -> None:
+        self._info = info
+        self._graph: av.filter.Graph | None = None
+
+    def __call__(self, frame: av.VideoFrame) -> Scan:
+        """How a picture as it was decoded is marked."""
+        if not frame.interlaced_frame:
+            return "progressive"
+        graph = self._graph or self._open(frame)
+        with logged(av.logging.INFO) as lines:
+            graph.push(frame)
+            graph.pull()
+        told = re.search(r"\bi:([PTB])\b", "".join(text for _, name, text in lines if name == "showinfo"))
+        return _MARKS[told[1]] if told else "tff"
+
+    def _open(self, frame: av.VideoFrame) -> av.filter.Graph:
+        graph = self._graph = av.filter.Graph()
+        width, height = self._info.width, self._info.height
+        source = graph.add_buffer(width=width, height=height, format=frame.format, time_base=Fraction(1, 25))
+        graph.link_nodes(source, graph.add("showinfo", "checksum=0"), graph.add("buffersink")).configure()
+        return graph
 
 
 def _side_data(frame: Any) -> dict[str, bytes]:

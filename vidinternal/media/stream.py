@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,23 @@ import av
 import av.error
 import av.logging
 from av.codec import Codec
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.errors import MediaError
+from vidinternal.media.refusals import (
+    damaged,
+    names_protection,
+    no_video,
+    protected,
+    reason,
+    too_large,
+)
+from vidinternal.media.still_clip import is_stills, stand_in
 
 INTER_CODECS = ("h264", "hevc", "vp9", "av1", "mpeg1video", "mpeg2video")
 """Codecs whose key packets are marked reliably."""
@@ -34,35 +45,62 @@ _ONLY_LOG_DAMAGE = frozenset({"ffv1"})
 _INVALID_DATA = int.from_bytes(b"INDA", "little")  # FFmpeg's AVERROR_INVALIDDATA
 # PyAV refuses tags that are not UTF-8 unless told otherwise; from 19 on it never does and takes no such argument.
 _OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"} if hasattr(InputContainer, "metadata_errors") else {}
+_FFMPEGS_MOST = (1 << 31) - 1
+# How far behind the first damaged picture the others are looked for, and how many are named.
+_LOOK_ON = 200
+_NAMED = 5
 
 
 @contextmanager
-def open_video(path: Path, index: int | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(
+    path: Path, index: int | None = None, policy: ReadPolicy | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its video stream.
 
     Args:
         path: The file.
         index: The stream; None for the first video stream that is not a cover picture.
+        policy: How large a picture may be; None where that has been checked before.
 
     Raises:
-        MediaError: There is no such file, or it is no media file, or it has no video.
+        MediaError: There is no such file, or it is no media file, or it has no video, or its picture is too large.
     """
+    if is_stills(path):
+        with stand_in(path) as found:
+            yield found
+        return
     check_file(path)
+    most = _FFMPEGS_MOST if policy is None else policy.max_pixels
     try:
-        container = av.open(f"file:{path.absolute()}", **_OPEN_OPTIONS)
+        # Nothing but this one file is read: playlists and scripts in disguise could name others.
+        limits = {"protocol_whitelist": "file", "max_pixels": str(most)}
+        with logged(av.logging.ERROR) as lines:
+            container = av.open(f"file:{path.absolute()}", options=limits, **_OPEN_OPTIONS)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(
             f"{path}: cannot be opened", expected="a video file that FFmpeg can read", got=reason(error)
         ) from error
     with container:
+        _check_log_for_size(path, lines, most)
         if index is None:
             films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         else:
             films = [s for s in container.streams.video if s.index == index]
         if not films:
-            kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
-            raise MediaError(f"{path}: no video stream", expected="at least one video stream", got=f"streams: {kinds}")
+            raise no_video(path, container)
+        check_size(path, films[0], most)
         yield container, films[0]
+
+
+def check_size(path: Path, stream: VideoStream, most: int) -> None:
+    """Refuse pictures that would take more memory than was allowed, going by what the file declares.
+
+    Raises:
+        MediaError: Names the size declared, the limit and its setting.
+    """
+    codec = stream.codec_context
+    if codec is not None and codec.width * codec.height > most:
+        raise too_large(path, f"{codec.width}x{codec.height}", most)
 
 
 def check_file(path: Path) -> None:
@@ -75,6 +113,14 @@ def check_file(path: Path) -> None:
         raise MediaError(f"{path}: is a folder", expected="a video file", got="a folder")
     if not path.exists():
         raise MediaError(f"{path}: does not exist", expected="a video file", got="nothing at that path")
+    if not path.is_file():
+        # Opening a pipe would wait for ever, and a clip is read more than once.
+        raise MediaError(
+            f"{path}: is a pipe or device",
+            expected="a video file: a clip is read more than once",
+            got="something that can be read once at most",
+            hint="save it to a file first, e.g. cat > clip.mkv",
+        )
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -84,17 +130,12 @@ def check_file(path: Path) -> None:
         raise MediaError(f"{path}: is empty", expected="a video file", got="0 bytes")
 
 
-def reason(error: Exception) -> str:
-    """FFmpeg's own words for what went wrong, without our path and its error numbers."""
-    log = getattr(error, "log", None)
-    words = [getattr(error, "strerror", None) or str(error)]
-    if log and log[1]:
-        words.append(log[1][2].strip())
-    return "; ".join(words)
-
-
 def pictures(
-    container: InputContainer, stream: VideoStream, path: Path, pts: tuple[int, ...] = ()
+    container: InputContainer,
+    stream: VideoStream,
+    path: Path,
+    pts: tuple[int, ...] = (),
+    policy: ReadPolicy | None = None,
 ) -> Iterator[av.VideoFrame]:
     """Decode from where the container stands, one picture at a time, nothing concealed.
 
@@ -102,33 +143,82 @@ def pictures(
         container: The file.
         stream: Its video stream.
         path: The file's name, for messages.
-        pts: Times of all pictures where known, so that a message can number the damaged one.
+        pts: Times of all pictures where known, so that a message can number the damaged ones.
+        policy: How large a picture may be.
 
     Raises:
-        MediaError: A packet does not decode without errors; the message tells where.
+        DamagedError: A packet does not decode without errors; the message tells where.
+        MediaError: There is no decoder, the file is protected, or a picture is too large.
     """
-    decoder = _decoder(stream, path)
+    decoder = open_decoder(stream, path, policy)
     count, first = 0, FirstKey(stream)
     packets = container.demux(stream)
     while True:
-        at = "between pictures"
+        at: int | None = None
+        packet: av.Packet | None = None
         try:
             packet = next(packets, None)
             if packet is None:
                 return
-            at = _moment(packet.pts, stream, pts)
+            check_packet(packet, path)
+            at = packet.pts
             first.leads(packet)
-            frames = [] if first.awaited else _decode(decoder, packet if packet.size else None)
+            frames = [] if first.awaited else decode(decoder, packet if packet.size else None)
+            wrong = next((f.pts for f in frames if f.is_corrupt and not first.precedes(f.pts)), None)
         except av.error.FFmpegError as error:
-            raise damaged(path, f"{at}, after {count} good pictures", reason(error)) from error
+            if packet is not None:
+                _check_was_size(decoder, packet, path, policy)
+            others = _more_damage(decoder, packets, first, at)
+            where = places([at, *others], stream, pts)
+            raise damaged(path, where, f"{reason(error)}, after {count} good pictures") from error
         for frame in frames:
             if first.precedes(frame.pts):
                 continue
             if frame.is_corrupt:
-                at = _moment(frame.pts, stream, pts)
-                raise damaged(path, f"{at}, after {count} good pictures", "a damaged picture")
+                others = _more_damage(decoder, packets, first, wrong)
+                where = places([wrong, *others], stream, pts)
+                raise damaged(path, where, f"a damaged picture, after {count} good ones")
             count += 1
             yield frame
+
+
+def _check_was_size(decoder: VideoCodecContext, packet: av.Packet, path: Path, policy: ReadPolicy | None) -> None:
+    """Tell a picture that the decoder refused for its size from a damaged one: only its log does.
+
+    Raises:
+        MediaError: It was too large.
+    """
+    with logged(av.logging.ERROR) as lines, suppress(av.error.FFmpegError):
+        decoder.decode(packet)
+    _check_log_for_size(path, lines, policy.max_pixels if policy else _FFMPEGS_MOST)
+
+
+def _check_log_for_size(path: Path, lines: Sequence[tuple[int, str, str]], most: int) -> None:
+    size = re.search(r"Picture size (\d+x\d+) exceeds", " ".join(text for _, _, text in lines))
+    if size:
+        raise too_large(path, size[1], most)
+
+
+def _more_damage(
+    decoder: VideoCodecContext, packets: Iterator[av.Packet], first: FirstKey, known: int | None
+) -> list[int]:
+    """Times of the next damaged pictures, so that the message tells how bad it is; looks no further than it must."""
+    found: list[int] = []
+    for _ in range(_LOOK_ON):
+        at = None
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            at = packet.pts
+            frames = [] if first.awaited else decode(decoder, packet if packet.size else None)
+            wrong = [f.pts for f in frames if f.is_corrupt and not first.precedes(f.pts)]
+        except av.error.FFmpegError:
+            wrong = [at]
+        found += [time for time in wrong if time is not None and time != known and time not in found]
+        if len(found) >= _NAMED:
+            break
+    return sorted(found)
 
 
 class FirstKey:
@@ -156,9 +246,34 @@ class FirstKey:
         return self.pts is not None and pts is not None and pts < self.pts
 
 
-def _decoder(stream: VideoStream, path: Path) -> VideoCodecContext:
+def check_packet(packet: av.Packet, path: Path) -> None:
+    """Refuse what is encrypted before a decoder makes noise of it.
+
+    Raises:
+        MediaError: The packet carries encryption.
+    """
+    if packet.has_sidedata("encryption_info"):
+        raise protected(path)
+
+
+def open_decoder(
+    stream: VideoStream, path: Path, policy: ReadPolicy | None = None, *, tolerant: bool = False
+) -> VideoCodecContext:
+    """The stream's decoder, set up to tell every damage.
+
+    Args:
+        stream: The video stream.
+        path: The file's name, for messages.
+        policy: How large a picture may be.
+        tolerant: Whether damaged pictures are concealed and handed out instead of being errors.
+
+    Raises:
+        MediaError: There is no decoder, or the track is protected.
+    """
     decoder = stream.codec_context
     if decoder is None:
+        if names_protection(path):
+            raise protected(path)
         raise MediaError(f"{path}: no decoder", expected="a codec that this FFmpeg decodes", got="an unknown codec")
     wanted = _ALPHA_DECODERS.get(decoder.codec.canonical_name)
     if wanted and stream.metadata.get("alpha_mode") == "1":
@@ -166,14 +281,19 @@ def _decoder(stream: VideoStream, path: Path) -> VideoCodecContext:
     if not decoder.is_open:
         # Slices, not frames: an error then belongs to the packet just sent, and no pictures pile up.
         decoder.thread_type = "SLICE"
-        if decoder.codec.canonical_name in _ONE_THREAD:
+        options = {**decoder.options, "max_pixels": str(policy.max_pixels if policy else _FFMPEGS_MOST)}
+        if tolerant or decoder.codec.canonical_name in _ONE_THREAD:
             decoder.thread_count = 1
-        if decoder.codec.canonical_name != "h264":  # it marks damage, and would also fail on sound pictures after a cut
-            decoder.options = {**decoder.options, "err_detect": "crccheck+explode"}
+        if tolerant:
+            decoder.flags |= Flags.output_corrupt
+            options["err_detect"] = "crccheck"
+        elif decoder.codec.canonical_name != "h264":  # it marks damage, and would also fail on sound ones after a cut
+            options["err_detect"] = "crccheck+explode"
+        decoder.options = options
     return decoder
 
 
-def _decode(decoder: VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
+def decode(decoder: VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
     """Decode one packet; what a decoder conceals and only logs is an error too."""
     if decoder.codec.canonical_name not in _ONLY_LOG_DAMAGE:
         return decoder.decode(packet)
@@ -182,6 +302,24 @@ def _decode(decoder: VideoCodecContext, packet: av.Packet | None) -> list[av.Vid
     if lines:
         raise av.error.InvalidDataError(_INVALID_DATA, lines[0][2].strip())
     return frames
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Refuse, at the end, a file that broke off while it was read: Matroska's reader only logs it.
+
+    Raises:
+        DamagedError: The file ended in the middle of something.
+    """
+    with logged(av.logging.ERROR) as lines:
+        yield
+    if broke_off(lines):
+        raise damaged(path, ["its end"], "a file that breaks off")
+
+
+def broke_off(lines: Sequence[tuple[int, str, str]]) -> bool:
+    """Whether FFmpeg's log tells of a file that ended early."""
+    return any("ended prematurely" in text for _, _, text in lines)
 
 
 @contextmanager
@@ -196,23 +334,18 @@ def logged(level: int) -> Iterator[list[tuple[int, str, str]]]:
         av.logging.set_level(before)
 
 
-def damaged(path: Path, where: str, got: str) -> MediaError:
-    """The error of a file whose pictures do not decode."""
-    return MediaError(
-        f"{path}: damaged {where}",
-        expected="pictures that decode without errors",
-        got=got,
-        hint=f"ffmpeg -err_detect ignore_err -i {shlex.quote(str(path))} -c:v ffv1 -c:a copy repaired.mkv",
-    )
-
-
-def _moment(time: int | None, stream: VideoStream, pts: tuple[int, ...]) -> str:
+def places(times: Sequence[int | None], stream: VideoStream, pts: tuple[int, ...] = ()) -> list[str]:
+    """Times of pictures as a person reads them: with the frame's number where ``pts`` tells it."""
     base = fraction(stream.time_base)
-    if time is None or base is None:
-        return "at an unknown time"
-    index = bisect_left(pts, time)
-    number = f"frame {index}, " if index < len(pts) and pts[index] == time else ""
-    return f"at {number}{float((time - (stream.start_time or 0)) * base):.3f} s"
+    named: list[str] = []
+    for time in times:
+        if time is None or base is None:
+            named.append("an unknown time")
+            continue
+        index = bisect_left(pts, time)
+        number = f"frame {index}, " if index < len(pts) and pts[index] == time else ""
+        named.append(f"{number}{float((time - (stream.start_time or 0)) * base):.3f} s")
+    return named
 
 
 def fraction(value: object) -> Fraction | None:

@@ -54,9 +54,19 @@ def card(name: str, task: str) -> MethodCard:
     return known[name]
 
 
+def module_name(name: str, task: str) -> str:
+    """Dotted name of the module that holds a method's code.
+
+    Raises:
+        PipelineError: No method of that name does that task.
+    """
+    card(name, task)
+    return f"{__name__}.{_folders()[name]}.method"
+
+
 def _load(name: str, task: str) -> object:
     wanted = card(name, task)
-    module = importlib.import_module(f"{__name__}.{_folders()[name]}.method")
+    module = importlib.import_module(module_name(name, task))
     return next(m for m in module.METHODS if m.card == wanted)
 
 

@@ -45,27 +45,42 @@ class Walkers:
 
 
 class Volume:
-    """``T C H W`` samples laid out for looking up many points at once.
+    """``T C H W`` samples for looking up many points at once; contiguous samples are not copied.
 
     Args:
-        samples: ``T C H W``.
+        samples: ``T C H W``; bool counts as 0 and 1.
     """
 
     def __init__(self, samples: Tensor) -> None:
         self.count, self.channels, self.height, self.width = samples.shape
-        self._flat = samples.permute(0, 2, 3, 1).reshape(-1, self.channels)
+        self._flat = samples.reshape(-1)
 
-    def at(self, time: Tensor, xy: Tensor) -> Tensor:
-        """Bilinear samples ``N C`` at the points ``xy`` ``N 2`` of the frames ``time`` ``N``; outside, the border."""
+    def at(self, time: Tensor | int, xy: Tensor) -> Tensor:
+        """Bilinear samples ``N C`` at the points ``xy`` ``N 2`` of the frames ``time`` ``N``; outside, the border.
+
+        Args:
+            time: The frame of every point, or of all of them.
+            xy: Pixels, x then y, in a floating type; the samples come in it.
+        """
         x, y = xy[:, 0].clamp(0, self.width - 1), xy[:, 1].clamp(0, self.height - 1)
         left, top = x.floor().long(), y.floor().long()
-        along, down = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
-        upper = (time * self.height + top) * self.width
-        lower = (time * self.height + (top + 1).clamp(max=self.height - 1)) * self.width
-        right = (left + 1).clamp(max=self.width - 1)
-        above = self._flat[upper + left].lerp(self._flat[upper + right], along)
-        below = self._flat[lower + left].lerp(self._flat[lower + right], along)
-        return above.lerp(below, down)
+        along, down = x - left, y - top
+        area = self.height * self.width
+        upper, lower = top * self.width, (top + 1).clamp_(max=self.height - 1) * self.width
+        right = (left + 1).clamp_(max=self.width - 1)
+        first = time * (self.channels * area)
+        corners = [row + column + first for row in (upper, lower) for column in (left, right)]
+        samples = xy.new_empty((len(xy), self.channels))
+        for channel in range(self.channels):
+            a, b, c, d = (self._flat.index_select(0, corner + channel * area).to(xy.dtype) for corner in corners)
+            samples[:, channel] = a.lerp(b, along).lerp_(c.lerp(d, along), down)
+        return samples
+
+    def pixels(self, where: Tensor) -> Tensor:
+        """The samples ``N C`` of the pixels ``where``, ``N`` flat indices into ``T H W``."""
+        area = self.height * self.width
+        first = where // area * ((self.channels - 1) * area) + where
+        return torch.stack([self._flat.index_select(0, first + c * area) for c in range(self.channels)], dim=1)
 
 
 def set_out(start: Tensor, flow: Volume) -> Walkers:

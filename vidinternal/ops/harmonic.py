@@ -18,6 +18,7 @@ from scipy.sparse import linalg
 from torch import Tensor
 
 from vidinternal.core.errors import UsageError
+from vidinternal.ops.conjugate import conjugate_gradients
 
 DIRECT_LIMIT = 400_000
 """Unknowns up to which the sparse system is factorised; beyond, conjugate gradients start from a coarse solution."""
@@ -48,41 +49,14 @@ def harmonic_fill(values: Tensor, holes: Tensor, empty: float = 0.5) -> Tensor:
             expected="values T C H W and holes T 1 H W",
             got=f"{tuple(values.shape)} and {tuple(holes.shape)}",
         )
-    known = values.detach().cpu().double().numpy()
-    filled = known.copy()
+    exact = values.dtype if values.dtype in (torch.float32, torch.float64) else torch.float32
+    filled = values.detach().to("cpu", exact, copy=True, memory_format=torch.contiguous_format)
     where = holes.detach().cpu().numpy().astype(bool)[:, 0]
     blank = [t for t in range(len(where)) if where[t].all()]
     for frames in _same_hole(where):
-        _fill_frames(filled, where[frames[0]], frames)
+        _fill_frames(filled.numpy(), where[frames[0]], frames)
     _fill_blank(filled, blank, empty)
-    result = torch.from_numpy(filled).to(values)
-    return torch.where(holes.to(values.device), result, values)
-
-
-def screened_fill(values: Tensor, given: Tensor, wanted: Tensor, pull: float) -> Tensor:
-    """Fill ``wanted`` from what is ``given`` with ``sum_q (u(p) - u(q)) + pull u(p) = 0``, frame by frame.
-
-    Neighbours that are neither given nor wanted do not exist: the fill has a Neumann edge there. Far from everything
-    given it fades to zero.
-
-    Args:
-        values: ``T C H W``, read under ``given`` alone.
-        given: ``T 1 H W`` bool.
-        wanted: ``T 1 H W`` bool.
-        pull: Positive; the fill fades over about ``1/sqrt(pull)`` pixels.
-
-    Returns:
-        ``T C H W``; ``values`` where not wanted.
-    """
-    known = values.detach().cpu().double().numpy().copy()
-    there = (given & ~wanted)[:, 0].cpu().numpy()
-    for t, hole in enumerate(wanted[:, 0].cpu().numpy()):
-        if hole.any():
-            box = _crop(hole)
-            problem = _Problem(known[t][(slice(None), *box)], hole[box], there[t][box], pull)
-            part = known[t][(slice(None), *box)]
-            part[:, hole[box]] = _solve(problem).T
-    return torch.where(wanted, torch.from_numpy(known).to(values), values)
+    return filled.to(values)
 
 
 def _crop(hole: np.ndarray) -> tuple[slice, slice]:
@@ -93,12 +67,10 @@ def _crop(hole: np.ndarray) -> tuple[slice, slice]:
 
 @dataclass(frozen=True)
 class _Problem:
-    """``K H W`` data, ``H W`` bool of what is unknown and of what is given; the rest does not exist."""
+    """``K H W`` data, and ``H W`` bool of what is unknown."""
 
     data: np.ndarray
     hole: np.ndarray
-    given: np.ndarray
-    pull: float = 0.0
 
 
 def _same_hole(where: np.ndarray) -> list[list[int]]:
@@ -112,32 +84,30 @@ def _same_hole(where: np.ndarray) -> list[list[int]]:
 
 def _fill_frames(filled: np.ndarray, hole: np.ndarray, frames: list[int]) -> None:
     """Solve one hole for several frames at once, in place, in the crop one pixel wider than the hole."""
-    box = _crop(hole)
-    crop = hole[box]
-    data = filled[(frames, slice(None), *box)].reshape(-1, *crop.shape)
-    solution = _solve(_Problem(data, crop, ~crop))
+    rows, columns = _crop(hole)
+    crop = hole[rows, columns]
+    channels = filled.shape[1]
+    data = np.concatenate([filled[t, :, rows, columns] for t in frames]).astype(np.float64)
+    solution = _solve(_Problem(data, crop)).T
     for number, t in enumerate(frames):
-        channels = filled.shape[1]
-        part = filled[t][(slice(None), *box)]
-        part[:, crop] = solution[:, number * channels : (number + 1) * channels].T
+        part = filled[t, :, rows, columns]
+        part[:, crop] = solution[number * channels : (number + 1) * channels]
 
 
 def _system(problem: _Problem) -> tuple[sparse.csc_matrix, np.ndarray]:
     """The matrix ``N N`` and right-hand sides ``N K`` of the discrete Laplace equation."""
     data, hole = problem.data, problem.hole
     height, width = hole.shape
-    exists = hole | problem.given
     y, x = hole.nonzero()
     count = len(y)
     number = np.full(hole.shape, -1, dtype=np.int64)
     number[y, x] = np.arange(count)
-    diagonal = np.full(count, problem.pull)
+    diagonal = np.zeros(count)
     right = np.zeros((count, len(data)))
     rows, columns = [], []
     for step_y, step_x in _OFFSETS:
         near_y, near_x = y + step_y, x + step_x
         inside = (near_y >= 0) & (near_y < height) & (near_x >= 0) & (near_x < width)
-        inside[inside] = exists[near_y[inside], near_x[inside]]
         diagonal += inside
         at = inside.nonzero()[0]
         neighbour = number[near_y[at], near_x[at]]
@@ -163,15 +133,9 @@ def _solve(problem: _Problem) -> np.ndarray:
             matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
         return factors.solve(right)
-    # Screened problems are well conditioned and need no start from a coarser grid.
-    start = np.zeros_like(right) if problem.pull else _coarse_start(problem.data, problem.hole)
-    jacobi = sparse.diags_array(1.0 / np.asarray(matrix.diagonal(), dtype=np.float64))
+    start = _coarse_start(problem.data, problem.hole)
     scale = float(np.abs(right).max()) or 1.0
-    columns = []
-    for k in range(right.shape[1]):
-        solution, _ = linalg.cg(matrix, right[:, k], x0=start[:, k], rtol=0.0, atol=1e-5 * scale, M=jacobi)
-        columns.append(solution)
-    return np.stack(columns, axis=1)
+    return conjugate_gradients(sparse.csr_matrix(matrix), right, 1e-6 * scale, start)
 
 
 def _coarse_start(data: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -185,15 +149,15 @@ def _coarse_start(data: np.ndarray, hole: np.ndarray) -> np.ndarray:
     small = sums / np.maximum(weight, 1.0)
     coarse = weight == 0
     if coarse.any():
-        small[:, coarse] = _solve(_Problem(small, coarse, ~coarse)).T
+        small[:, coarse] = _solve(_Problem(small, coarse)).T
     size = (known.shape[1], known.shape[0])
     large = np.stack([cv2.resize(s, size, interpolation=cv2.INTER_LINEAR) for s in small])
     return large[:, :height, :width][:, hole].T
 
 
-def _fill_blank(filled: np.ndarray, blank: list[int], empty: float) -> None:
+def _fill_blank(filled: Tensor, blank: list[int], empty: float) -> None:
     """Fill frames that know nothing from their nearest filled neighbours in time, in place."""
     full = [t for t in range(len(filled)) if t not in set(blank)]
     for t in blank:
         before, after = [s for s in full if s < t][-1:], [s for s in full if s > t][:1]
-        filled[t] = filled[before + after].mean(axis=0) if full else empty
+        filled[t] = filled[before + after].mean(dim=0) if full else empty

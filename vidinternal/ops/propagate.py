@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from vidinternal.core.contracts import FlowSet
 from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.flow_copy import FlowCopy, FlowCopySettings, flow_copy, never
-from vidinternal.ops.reference_flow import ReferenceFlowSettings, flow_both_ways, reference_flow, ring_around
+from vidinternal.ops.reference_flow import flow_near_holes, ring_around
 from vidinternal.ops.settings import PropagateSettings
-
-_TOLERANCE = 1.1774  # of ``valid``, which copying does not use: every step of a path is checked on its own
+from vidinternal.ops.spatial_fill import spatial_fill
 
 
 def propagate(
@@ -49,23 +47,21 @@ def propagate(
     """
     settings = settings or PropagateSettings()
     if not masks.any():
-        return FlowCopy(frames, torch.full_like(masks, -1, dtype=torch.int16), torch.zeros_like(masks).float(), 1.0)
+        return FlowCopy.untouched(frames, masks)
     copying = FlowCopySettings(tau=settings.tau, fill=settings.fill, level_seams=settings.level_seams)
     estimate = partial(dis_flow, preset=settings.preset)
     if first and 1 in first and -1 in first:
         forward, backward = first[1].flow, first[-1].flow
     else:
-        flows = reference_flow(
-            frames, masks, (1,), estimate, ReferenceFlowSettings(ring=settings.ring, prefill=settings.fill)
-        )
-        forward, backward = flows[1].flow, flows[-1].flow
+        filled = spatial_fill(frames, masks, settings.fill)
+        forward, backward = flow_near_holes(filled, masks, ring_around(masks, settings.ring), estimate)
     result = flow_copy(frames, masks, forward, backward, copying, out_of_time)
     rings = ring_around(masks, settings.refine_ring)
     for number in range(1, settings.rounds):
         if (go_on is not None and not go_on(number, result)) or result.covered == 0.0 or out_of_time():
             return result
-        ahead, behind = flow_both_ways(result.frames, rings, 1, estimate, _TOLERANCE)
-        further = flow_copy(frames, masks, ahead.flow, behind.flow, copying, out_of_time)
+        ahead, behind = flow_near_holes(result.frames, masks, rings, estimate)
+        further = flow_copy(frames, masks, ahead, behind, copying, out_of_time)
         if out_of_time():
             return result  # paths of the new round may have been cut off
         result = further

@@ -18,16 +18,21 @@ from vidinternal.core.config import StrictModel
 from vidinternal.core.contracts import FlowField, FlowSet
 from vidinternal.core.errors import UsageError
 from vidinternal.ops.harmonic import harmonic_fill
-from vidinternal.ops.masks import dilate
+from vidinternal.ops.masks import bounding_box, dilate
 from vidinternal.ops.settings import SpatialFill
 from vidinternal.ops.spatial_fill import spatial_fill
-from vidinternal.ops.warp import backward_warp, forward_backward_residual
+from vidinternal.ops.warp import backward_warp, forward_backward_residual, in_bounds, pixel_grid
 
 FlowEstimator = Callable[[Tensor, Tensor], Tensor]
 """``(source N 3 H W, target N 3 H W) -> N 2 H W`` pixels with ``target(p + F(p)) ~ source(p)``."""
 
 COARSE_FROM = 96 * 96
 """Pixels of a picture from which flow is completed on a grid of a quarter of its size: completed flow is smooth."""
+
+MARGIN = 64
+"""Pixels around hole and ring in which flow is estimated."""
+
+_MAY_LEAVE = 0.01  # of the hole: single wild pixels are not worth another look
 
 LEAST_OBSERVED = 0.05
 """Share of the picture that must stay observed; where the ring would leave less, it is narrowed for that frame."""
@@ -126,6 +131,67 @@ def flow_both_ways(
         residual = forward_backward_residual(backward[stride:], forward[:-stride])
         valid_backward[stride:] = (residual < tolerance) & ~discarded_back
     return FlowField(forward, valid_forward, stride), FlowField(backward, valid_backward, -stride)
+
+
+def flow_near_holes(
+    filled: Tensor, masks: Tensor, rings: Tensor, estimator: FlowEstimator, margin: int = MARGIN
+) -> tuple[Tensor, Tensor]:
+    """Flow between neighbouring frames where paths that start in the hole need it, and only there.
+
+    Each pair of frames is looked at in a box around its two holes. Where a path leaves the box at once, the whole
+    picture is looked at.
+
+    Args:
+        filled: ``T 3 H W`` RGB in [0, 1], without holes.
+        masks: ``T 1 H W`` bool, the holes.
+        rings: ``T 1 H W`` bool, hole and ring, where flow is not to be believed.
+        estimator: Estimates flow between pairs of pictures.
+        margin: Pixels of the box around the rings.
+
+    Returns:
+        ``F[t -> t+1]`` and ``F[t -> t-1]``, both ``T 2 H W`` float32, complete in the boxes; zero outside.
+    """
+    count, _, height, width = filled.shape
+    forward = filled.new_zeros((count, 2, height, width), dtype=torch.float32)
+    backward = torch.zeros_like(forward)
+    if bool((rings.flatten(1).float().mean(dim=1) > 1 - LEAST_OBSERVED).any()):
+        # Frames that know nothing of their own take their flow from their neighbours in time: all at once.
+        ahead, behind = flow_both_ways(filled, rings, 1, estimator, 1.0)
+        return ahead.flow, behind.flow
+    for t in range(count - 1):
+        pair = slice(t, t + 2)
+        if not bool(masks[pair].any()):
+            continue
+        y0, y1, x0, x1 = bounding_box(rings[pair], margin) or (0, height, 0, width)
+        box = (slice(y0, y1), slice(x0, x1))
+        flows = _pair(filled[pair, :, *box], rings[pair, :, *box], estimator)
+        if _leaving(flows, masks[pair, :, *box], (y0, x0), (height, width)) > _MAY_LEAVE:
+            box = (slice(None), slice(None))
+            flows = _pair(filled[pair], rings[pair], estimator)
+        forward[t, :, *box], backward[t + 1, :, *box] = flows
+    return forward, backward
+
+
+def _pair(filled: Tensor, rings: Tensor, estimator: FlowEstimator) -> Tensor:
+    """Completed flow ``2 2 H W`` from the first of two pictures ``2 3 H W`` to the second, and back."""
+    flow = estimator(filled, filled.flip(0))
+    return _observed(flow.float(), rings, rings.flip(0))[0]
+
+
+def _leaving(flow: Tensor, masks: Tensor, corner: tuple[int, int], size: tuple[int, int]) -> float:
+    """The share of the holes' pixels that flow leads out of a box, but not out of the picture.
+
+    Args:
+        flow: ``2 2 h w`` of the box.
+        masks: ``2 1 h w`` bool, the holes in it.
+        corner: First row and column of the box.
+        size: Rows and columns of the picture.
+    """
+    shift = flow.new_tensor([corner[1], corner[0]]).view(2, 1, 1)
+    x, y = (pixel_grid(flow.shape[-2], flow.shape[-1], flow.device) + flow + shift).unbind(dim=1)
+    inside = (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
+    leaves = ~in_bounds(flow) & inside.unsqueeze(1) & masks
+    return float(leaves.sum()) / max(int(masks.sum()), 1)
 
 
 def _observed(flow: Tensor, here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.mask_source import check_fits, open_masks
+from vidinternal.media.orientation import orientation
 from vidinternal.media.probe import probe
 from vidinternal.report.pictures import Picture, fitted, grid, label, overlay, png, to_picture
 
@@ -21,8 +22,9 @@ WIDTH = 480
 
 
 def frame_picture(reader: ClipReader, index: int) -> Picture:
-    """One frame of a clip as RGB."""
-    return to_picture(to_rgb(next(iter(reader.frames(index, index + 1))), reader.info))
+    """One frame of a clip as RGB, upright."""
+    rgb = to_rgb(next(iter(reader.frames(index, index + 1))), reader.info)
+    return to_picture(np.ascontiguousarray(orientation(reader.info).upright(rgb)))
 
 
 def moments(weights: Sequence[float], wanted: int = 3) -> tuple[int, ...]:
@@ -48,7 +50,7 @@ def strip(source: Path, result: Path, masks: Sequence[np.ndarray], chosen: Seque
     Args:
         source: The clip.
         result: What was made of it; as many frames.
-        masks: ``H W`` bool for each chosen frame.
+        masks: ``H W`` bool for each chosen frame, upright.
         chosen: Frame indices.
     """
     readers = ClipReader(probe(source)), ClipReader(probe(result))

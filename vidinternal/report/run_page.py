@@ -54,7 +54,7 @@ def run_pictures(run: Run, destination: Path) -> Mapping[str, bytes]:
     pictures = {"before, hole and after": strip(run.info.path, destination, holes, chosen)}
     pictures["the result at a glance"] = glance(destination)
     flows = _flow_pictures(run, owner, chosen)
-    return pictures | ({"reference flow to the next frame, inside the work area": flows} if flows else {})
+    return pictures | ({"reference flow to the next picture, inside the work area": flows} if flows else {})
 
 
 def glance(path: Path, count: int = 12) -> bytes:
@@ -81,7 +81,7 @@ def _flow_pictures(run: Run, owner: Mapping[int, Window], chosen: tuple[int, ...
         flows: Flows = run.read("flow", window)
         if 1 not in flows.fields:
             continue
-        flow = flows.fields[1].flow[index - window.start]
+        flow = flows.fields[1].flow[(index - window.start) * _track(run, window).per_frame]
         longest = float(flow.norm(dim=0).max())
         cells.append(label(fitted(flow_picture(flow), WIDTH), f"frame {index}, longest {longest:.1f} px"))
     return png(grid([cells])) if cells else None

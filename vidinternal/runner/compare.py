@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from vidinternal.core.clip import ClipInfo
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
-from vidinternal.media.composite import touched
 from vidinternal.media.decode import ClipReader
-from vidinternal.media.mask_source import MaskFit, MaskSource, check_fits, open_masks
-from vidinternal.media.packets import PacketTrail, other_streams
-from vidinternal.media.picture import NativeFrame, picture_format
+from vidinternal.media.packets import StreamMatch, match_streams, other_streams
+from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import probe
 from vidinternal.ops import measures
+from vidinternal.runner.asked_mask import Asked, AskedMask
 
 
 @dataclass(frozen=True)
@@ -57,27 +55,6 @@ class Untouched:
     samples: int
     changed: int
     largest: int
-
-
-@dataclass(frozen=True)
-class StreamMatch:
-    """One stream beside the processed video.
-
-    Attributes:
-        kind: ``audio``, ``subtitle``, ...
-        place: Its number among the streams of its kind, from 0.
-        codec: Codec in the result and in the reference; None where it is missing.
-        packets: Packets in the result and in the reference.
-        identical: Whether all packets hold the same bytes.
-        shift: Largest difference of presentation times in seconds; None where the packets do not pair up.
-    """
-
-    kind: str
-    place: int
-    codec: tuple[str | None, str | None]
-    packets: tuple[int, int]
-    identical: bool
-    shift: float | None
 
 
 @dataclass(frozen=True)
@@ -269,8 +246,7 @@ def _gather(readers: tuple[ClipReader, ClipReader], mask: Path | None, progress:
     """Walk through both clips side by side."""
     infos = readers[0].info, readers[1].info
     count = min(len(readers[0]), len(readers[1]))
-    holes = _Holes(mask, infos[1], len(readers[1]))
-    fmt = picture_format(infos[1].pix_fmt)
+    holes = AskedMask(Asked(mask), infos[1])
     count_samples = mask is not None and infos[0].pix_fmt == infos[1].pix_fmt
     sums = _Sums()
     earlier: tuple[Tensor, Tensor, Tensor] | None = None
@@ -284,32 +260,10 @@ def _gather(readers: tuple[ClipReader, ClipReader], mask: Path | None, progress:
         if earlier is not None:
             sums.pair(*(torch.stack(both) for both in zip(earlier, now, strict=True)))
         if count_samples:
-            sums.native(*pair, touched(hole, fmt))
+            sums.native(*pair, holes.may_change(index))
         earlier = now
         progress((index + 1) / count, f"frame {index + 1} of {count}")
     return sums
-
-
-class _Holes:
-    """Masks in order, read a few at a time; all False without a mask."""
-
-    _AHEAD = 8
-
-    def __init__(self, mask: Path | None, info: ClipInfo, count: int) -> None:
-        self.empty = np.zeros((info.height, info.width), dtype=bool)
-        self.count = count
-        self.source: MaskSource | None = open_masks(mask) if mask else None
-        self.fit: MaskFit | None = check_fits(self.source, info, count, fit=False) if self.source else None
-        self.start, self.held = 0, np.zeros((0, info.height, info.width), dtype=bool)
-
-    def at(self, index: int) -> np.ndarray:
-        """The mask of one frame, ``H W`` bool."""
-        if self.source is None or self.fit is None:
-            return self.empty
-        if not self.start <= index < self.start + len(self.held):
-            self.start = index
-            self.held = self.source.read(index, min(self.count, index + self._AHEAD), self.fit)
-        return self.held[index - self.start]
 
 
 def _rgb(frame: NativeFrame, info: ClipInfo) -> Tensor:
@@ -318,23 +272,3 @@ def _rgb(frame: NativeFrame, info: ClipInfo) -> Tensor:
 
 def _times(reader: ClipReader) -> Iterator[Fraction]:
     return (pts * reader.info.time_base for pts in reader.pts)
-
-
-def match_streams(result: tuple[PacketTrail, ...], reference: tuple[PacketTrail, ...]) -> tuple[StreamMatch, ...]:
-    """Pair the streams of two files by kind and order; a stream without a partner is a match that failed."""
-    matches = []
-    for kind in dict.fromkeys(t.kind for t in (*reference, *result)):
-        mine, theirs = ([t for t in side if t.kind == kind] for side in (result, reference))
-        matches += [_match(kind, place, *both) for place, both in enumerate(zip_longest(mine, theirs))]
-    return tuple(matches)
-
-
-def _match(kind: str, place: int, mine: PacketTrail | None, theirs: PacketTrail | None) -> StreamMatch:
-    if mine is None or theirs is None:
-        packets = len(mine.ticks) if mine else 0, len(theirs.ticks) if theirs else 0
-        return StreamMatch(kind, place, (mine and mine.codec, theirs and theirs.codec), packets, False, None)
-    counts = len(mine.ticks), len(theirs.ticks)
-    shift = None
-    if counts[0] == counts[1] and counts[0]:
-        shift = float(max(abs(a - b) for a, b in zip(mine.times(), theirs.times(), strict=True)))
-    return StreamMatch(kind, place, (mine.codec, theirs.codec), counts, mine.payload == theirs.payload, shift)

@@ -18,6 +18,7 @@ from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.ops.resample import shrink, working_size
 from vidinternal.runner.estimate import memory_bytes, workspace_bytes, writing_seconds
 from vidinternal.runner.job import Job
+from vidinternal.runner.resources import Needs, explained
 from vidinternal.runner.run import Run, open_run
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.base import Scope
@@ -65,7 +66,7 @@ class DryRun:
         shots: How many takes.
         windows: One entry for each window with a hole.
         seconds: Expected time, or the budget where one is given; None where the method's trial could not tell.
-        memory: Expected peak working memory of a window, bytes.
+        memory: Expected peak memory of the process, bytes.
         disk: Expected size of the workspace, bytes.
         notes: What a person should know before starting.
     """
@@ -112,9 +113,15 @@ def dry_run(job: Job) -> DryRun:
     Raises:
         UserError: The job cannot work; the same errors as the real run's.
     """
+    with explained(Needs.of(job)) as needs:
+        return _dry_run(job, needs)
+
+
+def _dry_run(job: Job, needs: Needs) -> DryRun:
     run = open_run(job)
+    notes = needs.learn(run)
     with run.workspace.locked():
-        notes = run.preflight()
+        notes += run.preflight()
         for stage in run.spec.stages:
             if stage.name in ("decode", "shots", "masks"):
                 (run.do_clip if stage.scope is Scope.CLIP else run.do_windows)(stage)
@@ -122,17 +129,29 @@ def dry_run(job: Job) -> DryRun:
         masked = [w for w in windows.windows if run.read("masks", w).box is not None]
         plans = tuple(_look(run, w) for w in masked)
         seconds = job.budget or _expected_seconds(run, masked)
-    tracks = [run.read("masks", w) for w in masked]
+    memory, disk = _sizes(run, masked)
     return DryRun(
         source=str(job.inputs.source),
         frames=len(run.handles["frames"]),
         shots=len(windows.shots),
         windows=plans,
         seconds=seconds,
-        memory=max((memory_bytes(t) for t in tracks), default=0),
-        disk=sum(workspace_bytes(t) for t in tracks),
+        memory=memory,
+        disk=disk,
         notes=tuple(notes),
     )
+
+
+def _sizes(run: Run, masked: list[Window]) -> tuple[int, int]:
+    """Peak memory and size of the workspace, bytes; one window's masks in memory at a time."""
+    flow = run.spec.stage("flow")
+    strides = len(flow.config.strides or ()) if flow else 0
+    peak, disk = 0 if run.memory is None else run.memory.fixed(), 0
+    for window in masked:
+        track: MaskTrack = run.read("masks", window)
+        peak = max(peak, 0 if run.memory is None else memory_bytes(run.memory, track))
+        disk += workspace_bytes(track, strides)
+    return peak, disk
 
 
 def _small(run: Run, window: Window, side: int) -> tuple[torch.Tensor, torch.Tensor]:

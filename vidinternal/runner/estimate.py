@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from vidinternal.core.clip import ClipInfo
+from vidinternal.media.still_clip import is_stills, stills_bytes
 from vidinternal.runner.spec import PipelineSpec
 from vidinternal.stages.artifacts import MaskTrack
-from vidinternal.stages.shots import BYTES_PER_PIXEL
+from vidinternal.stages.memory import MemoryPlan
 
 WRITING_SECONDS_PER_MEGAPIXEL = {
     "h264": 0.12,
@@ -25,17 +26,37 @@ def writing_seconds(info: ClipInfo, frames: int, spec: PipelineSpec) -> float:
     return 0.5 + frames * info.width * info.height / 1e6 * rate
 
 
-def memory_bytes(track: MaskTrack) -> int:
-    """Working memory of a window, bytes: its work area with flows and candidates, and its masks."""
+def memory_bytes(plan: MemoryPlan, track: MaskTrack) -> int:
+    """Peak memory of the process on a window, bytes; of the process alone where nothing is masked."""
     if track.box is None:
-        return 0
+        return plan.fixed()
     y0, y1, x0, x1 = track.box
-    return len(track.masks) * (y1 - y0) * (x1 - x0) * BYTES_PER_PIXEL + track.masks.numel()
+    return plan.needed(len(track.masks), track.per_frame * (y1 - y0), x1 - x0, plan.scale(track))
 
 
-def workspace_bytes(track: MaskTrack) -> int:
-    """Size of a window's kept artifacts, bytes: 16-bit fill, six flows in half precision with validity, masks."""
+def workspace_bytes(track: MaskTrack, strides: int = 3) -> int:
+    """Size of a window's kept artifacts, bytes: 16-bit fill with provenance, changed samples, masks, and flow both ways
+    of every stride in half precision with validity.
+    """
     if track.box is None:
-        return 0
+        return track.masks.numel() // 8
     y0, y1, x0, x1 = track.box
-    return len(track.masks) * (y1 - y0) * (x1 - x0) * (6 + 6 * 5) + track.masks.numel() // 8
+    pictures = track.per_frame * len(track.masks)
+    return pictures * (y1 - y0) * (x1 - x0) * (6 + 2 + 3 + strides * 2 * 5) + track.masks.numel() // 8
+
+
+OUTPUT_BITS_PER_SAMPLE = {"prores": 2.5, "ffv1": 5.0}
+"""Of codecs that are large whatever the source was; the others come out about as large as the source."""
+
+
+def output_bytes(info: ClipInfo, spec: PipelineSpec) -> int:
+    """Size to expect of the output, bytes; 0 where the pipeline writes none."""
+    encode = spec.stage("encode")
+    if encode is None:
+        return 0
+    source = sum(stills_bytes(info).values()) if is_stills(info.path) else info.path.stat().st_size
+    bits = OUTPUT_BITS_PER_SAMPLE.get(encode.config.codec)
+    frames = info.frames or (round(info.duration * info.rate) if info.duration else 0)
+    if bits is None or not frames:
+        return source
+    return max(source, round(frames * info.width * info.height * 1.5 * bits / 8))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vidinternal.core.errors import UsageError
+from vidinternal.media.image_sequence import is_pattern
 from vidinternal.stages.base import JobInputs
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ class Job:
         seed: Root of all randomness.
         budget: Seconds the run may take, or None.
         workspace: Folder for artifacts; None = ``.vidinternal`` beside the destination.
-        fresh: Make everything again instead of resuming.
+        fresh: Make everything again instead of resuming; the earlier results are kept until the new ones are done.
+        memory: Bytes that all processes of the command may take together; None = a share of what is free.
+        processes: How many run at the same time.
+        private: Remove intermediate results and weights when the run is done; an unfinished run keeps them.
     """
 
     pipeline: str
@@ -37,10 +41,14 @@ class Job:
     budget: float | None = None
     workspace: Path | None = None
     fresh: bool = False
+    memory: int | None = None
+    processes: int = 1
+    private: bool = False
 
     def workspace_root(self) -> Path:
         """The folder that holds the workspaces of clips."""
-        return self.workspace or self.inputs.destination.parent / ".vidinternal"
+        place = self.inputs.destination
+        return self.workspace or (place.parent if is_pattern(place) else place).parent / ".vidinternal"
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class JobResult:
         status: ``done``, or ``already done`` when nothing had to be made.
         destination: The file.
         record: The run's record as in ``run.json``.
-        record_path: Where that file is.
+        record_path: Where that file is; a private run has removed it.
     """
 
     status: str
@@ -67,11 +75,18 @@ class Observer(Protocol):
         """``share`` (0 to 1) of ``stage`` is done."""
         ...
 
+    def note(self, line: str) -> None:
+        """Something to know at once, such as why a stage is made again."""
+        ...
+
 
 class Silent:
     """An observer that tells nobody."""
 
     def progress(self, stage: str, share: float, text: str) -> None:
+        """Do nothing."""
+
+    def note(self, line: str) -> None:
         """Do nothing."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -12,13 +13,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from vidinternal import methods
+from vidinternal.runner.damage import damage_account, damage_notes
 from vidinternal.runner.workspace import code_digest, file_digest
 from vidinternal.stages.artifacts import Fill, Patches
 
 if TYPE_CHECKING:
+    from vidinternal.core.clip import Window
     from vidinternal.runner.run import Run
 
-_PACKAGES = ("torch", "torchvision", "av", "decord2", "kornia", "opencv-python", "numpy", "scipy", "scenedetect")
+_PACKAGES = ("torch", "torchvision", "av", "decord2", "kornia", "opencv-python", "pillow", "numpy")
+_PACKAGES += ("scipy", "scenedetect")
 RECORD_VERSION = 1
 
 
@@ -44,27 +48,63 @@ def citations() -> Mapping[str, str]:
 def shot_scores(run: Run) -> list[dict[str, Any]]:
     """Per shot: frames, masked pixels, expected PSNR in the hole (mean of its windows by masked pixels), seams."""
     windows = run.windows()
-    fills = [run.read("fill", w) for w in windows.windows] if run.spec.stage("inpaint") else []
-    patches = [run.read("patches", w) for w in windows.windows] if run.spec.stage("composite") else []
     scores = []
     for shot in windows.shots:
-        mine = [w.index for w in windows.windows if w.shot == shot.index]
-        filled: list[Fill] = [fills[k] for k in mine if fills and fills[k].frames is not None]
-        seams: list[Patches] = [patches[k] for k in mine if patches and patches[k].seam is not None]
-        scored = [f.facts for f in filled if f.facts.get("expected_psnr") is not None]
+        mine = [w for w in windows.windows if w.shot == shot.index]
+        filled = [facts for w in mine if (facts := _fill_facts(run, w)) is not None]
+        seams = [seam for w in mine if (seam := _seam(run, w)) is not None]
+        scored = [f for f in filled if f.get("expected_psnr") is not None]
         pixels = sum(f["hole_pixels"] for f in scored)
         expected = sum(f["expected_psnr"] * f["hole_pixels"] for f in scored) / pixels if pixels else None
         scores.append(
             {
                 "shot": shot.index,
                 "frames": [shot.start, shot.end],
-                "masked_pixels": sum(f.facts["hole_pixels"] for f in filled),
+                "masked_pixels": sum(f["hole_pixels"] for f in filled),
                 "expected_psnr": None if expected is None else round(expected, 2),
-                "seam_codes": round(sum(p.seam or 0.0 for p in seams) / len(seams), 3) if seams else None,
-                "windows": [dict(f.facts) for f in filled],
+                "seam_codes": round(sum(seams) / len(seams), 3) if seams else None,
+                "windows": filled,
             }
         )
     return scores
+
+
+def _fill_facts(run: Run, window: Window) -> dict[str, Any] | None:
+    """The account of one window's fill; its pictures are let go of at once."""
+    if run.spec.stage("inpaint") is None:
+        return None
+    fill: Fill = run.read("fill", window)
+    return None if fill.frames is None else dict(fill.facts)
+
+
+def _seam(run: Run, window: Window) -> float | None:
+    if run.spec.stage("composite") is None:
+        return None
+    patches: Patches = run.read("patches", window)
+    return patches.seam
+
+
+def memory_notes(shots: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was made smaller for want of memory, one line a kind, with the number of windows."""
+    told: dict[str, int] = {}
+    for shot in shots:
+        for facts in shot["windows"]:
+            if facts.get("memory"):
+                told[facts["memory"]] = told.get(facts["memory"], 0) + 1
+    return [f"{count} window{'s' * (count != 1)}: {line}" for line, count in told.items()]
+
+
+def verification_lines(result: Mapping[str, Any]) -> dict[str, str]:
+    """What was found in the file written, and what its bitrate came to, a line each; empty without a file."""
+    found = result.get("verification") or {}
+    rate, quality = found.get("bitrate", {}).get("line", ""), found.get("quality_note", "")
+    again = result.get("rewritten", ())
+    return {"verified": found.get("line", ""), "bitrate": "; ".join(filter(None, (rate, *again, quality)))}
+
+
+def _told_by_writing(before: Sequence[str], result: Mapping[str, Any]) -> list[str]:
+    """What only the writing of images can tell, such as how many were copied; of a film all is told before."""
+    return [] if "rate" in result else [n for n in result.get("notes", ()) if n not in before]
 
 
 def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
@@ -87,17 +127,21 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
             "regions": [repr(r) for r in job.regions],
         },
         "output": {"path": str(job.destination), "digest": file_digest(job.destination), **result},
+        **verification_lines(result),
         "settings": run.spec.settings(),
         "seed": run.job.seed,
         "device": str(run.device),
         "budget_seconds": run.job.budget,
+        "memory": None if run.memory is None else asdict(run.memory),
         "seconds": round(run.budget.elapsed(), 3),
         "timings": run.timings,
         "keys": dict(run.keys),
         "code": code_digest(),
         "versions": versions(),
         "shots": shots,
+        "damage": damage_account(run),
         "citations": {key: citations()[key] for key in papers},
-        "notes": list(notes),
+        "notes": [*notes, *_told_by_writing(notes, result), *damage_notes(run), *memory_notes(shots)],
+        "resumed": list(run.said),
         "workspace": str(run.workspace.folder),
     }

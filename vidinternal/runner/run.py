@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidinternal.core.budget import Budget
 from vidinternal.core.clip import ClipInfo, Window
-from vidinternal.core.errors import BudgetError
+from vidinternal.core.contracts import Progress
+from vidinternal.core.errors import BudgetError, MediaError
 from vidinternal.core.seeds import branch
+from vidinternal.core.stop import Interrupted, Stop
+from vidinternal.learn.resume import CheckpointSettings, FileCheckpoints
+from vidinternal.media.image_sequence import names_many
+from vidinternal.media.mask_source import check_path
 from vidinternal.media.probe import probe
+from vidinternal.runner import private
+from vidinternal.runner.bookkeeping import begin, end, say_why
 from vidinternal.runner.estimate import writing_seconds
 from vidinternal.runner.job import Job, JobResult, Observer, Silent, pick_device
+from vidinternal.runner.keys import Parts, stage_keys, stage_parts
+from vidinternal.runner.ledger import Ledger
+from vidinternal.runner.memory import memory_limit, memory_part, memory_plan
 from vidinternal.runner.record import describe_run
-from vidinternal.runner.spec import PipelineSpec, load_pipeline, stage_settings
-from vidinternal.runner.workspace import Series, Workspace, code_digest, digest, file_digest, part_name
+from vidinternal.runner.resources import Needs, explained
+from vidinternal.runner.spec import PipelineSpec, load_pipeline
+from vidinternal.runner.workspace import Series, Workspace, digest, file_digest, part_name
 from vidinternal.stages.artifacts import Windows
 from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.memory import MemoryPlan
 
 if TYPE_CHECKING:
     import torch
@@ -41,10 +53,15 @@ class Run:
         device: Where to compute.
         budget: The whole run's time.
         observer: Gets told.
+        ledger: What is remembered of the job from run to run.
+        parts: What every stage's results depend on.
+        stop: Whether somebody asked to stop.
         keys: The key of every stage's results.
+        said: Why stages are made again, and what was damaged; for a person.
         handles: Artifacts that are not stored.
         timings: Seconds each stage took in this run.
         filled: Windows filled in this run.
+        memory: What it may take.
     """
 
     job: Job
@@ -54,10 +71,44 @@ class Run:
     device: torch.device
     budget: Budget
     observer: Observer
-    keys: Mapping[str, str]
+    ledger: Ledger
+    parts: Parts
+    stop: Stop = field(default_factory=Stop)
+    keys: Mapping[str, str] = field(init=False)
+    said: list[str] = field(default_factory=list)
     handles: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     filled: int = 0
+    memory: MemoryPlan | None = None
+
+    def __post_init__(self) -> None:
+        """Work out the keys."""
+        self.take(self.parts)
+
+    def parts_of(self, again: int) -> Parts:
+        """What the results of a making anew depend on."""
+        memory = None if self.memory is None else memory_part(self.memory, self.spec, self.info)
+        return stage_parts(self.job, self.spec, self.device.type, again, memory)
+
+    def take(self, parts: Parts) -> None:
+        """Take what the results depend on."""
+        self.parts, self.keys = parts, stage_keys(parts)
+
+    @property
+    def name(self) -> str:
+        """16 hex digits of everything this run makes."""
+        return digest(dict(self.keys))
+
+    @property
+    def token(self) -> str:
+        """16 hex digits that stay the same for this workspace and destination; for names of unfinished files."""
+        return digest([str(self.workspace.folder.resolve()), str(self.job.inputs.destination.resolve())])
+
+    def say(self, line: str) -> None:
+        """Tell a person, now and in the record."""
+        if line not in self.said:
+            self.said.append(line)
+            self.observer.note(line)
 
     def maker(self, artifact: str) -> Stage:
         """The stage that writes an artifact."""
@@ -98,8 +149,26 @@ class Run:
             seed=branch(self.job.seed, *place),
             window=window,
             budget=budget,
-            progress=lambda done, text: self.observer.progress(stage.name, offset + share * min(done, 1.0), text),
+            progress=self._progress(stage, offset, share),
+            token=self.token,
+            memory=self.memory,
         )
+
+    def _progress(self, stage: Stage, offset: float, share: float) -> Progress:
+        def tell(done: float, text: str) -> None:
+            # a window comes to its end or saves its state; the clip as a whole has no such place
+            if stage.scope is Scope.CLIP and self.stop.overdue:
+                raise Interrupted(f"stage {stage.name} begins again")
+            self.observer.progress(stage.name, offset + share * min(done, 1.0), text)
+
+        return tell
+
+    def there(self, stage: Stage, part: str) -> bool:
+        """Whether a result is there, whole; a damaged one is told."""
+        found = self.workspace.has(stage.name, self.keys[stage.name], part)
+        for damaged in self.workspace.damaged:
+            self.say(f"damaged in the workspace and made again: {damaged}")
+        return found
 
     def preflight(self) -> list[str]:
         """Refuse, before any work, what cannot work; notes a person should read."""
@@ -108,7 +177,7 @@ class Run:
     def do_clip(self, stage: Stage) -> None:
         """Run a clip-scoped stage unless its result is there."""
         key = self.keys[stage.name]
-        if stage.kept and self.workspace.has(stage.name, key, part_name(None)):
+        if stage.kept and self.there(stage, part_name(None)):
             return
         made = stage.run(self.inputs(stage, None), self.context(stage, None, self.budget, 0.0, 1.0))
         if stage.kept:
@@ -120,19 +189,68 @@ class Run:
         """Run a window-scoped stage on every window whose result is not there."""
         key = self.keys[stage.name]
         windows = self.windows().windows
-        todo = [w for w in windows if not self.workspace.has(stage.name, key, part_name(w.index))]
+        todo = [w for w in windows if not self.there(stage, part_name(w.index))]
         weights = self.weights(todo) if stage.timed else {w.index: float(len(w)) for w in todo}
         total = sum(weights.values()) or 1.0
         done = 0.0
+        self.filled += (len(windows) - len(todo)) if stage.timed else 0
         for window in todo:
+            if self.stop.asked:
+                raise Interrupted(f"{len(windows) - len(todo) + todo.index(window)} of {len(windows)} windows")
             weight = weights[window.index]
-            budget = self.share(weight / max(total - done, weight, 1e-9)) if stage.timed and weight else Budget()
-            context = self.context(stage, window, budget, done / total, weight / total)
-            made = stage.run(self.inputs(stage, window), context)
+            share = weight / max(total - done, weight, 1e-9) if stage.timed and weight else None
+            context = self.window_context(stage, window, share, done / total, weight / total)
+            made = self._interruptible(stage, window, len(windows), context)
             self.workspace.save(stage.name, key, part_name(window.index), made)
             self.filled += bool(stage.timed and weight)
             done += weight
+            self.note_time()
             self.observer.progress(stage.name, done / total, f"{window.index + 1} of {len(windows)} windows")
+
+    def _interruptible(self, stage: Stage, window: Window, count: int, context: StageContext) -> Mapping[str, Any]:
+        try:
+            return stage.run(self.inputs(stage, window), context)
+        except Interrupted as stopped:
+            where = f"window {window.index + 1} of {count}"
+            raise Interrupted(f"{where} of stage {stage.name}: {stopped.message}") from None
+
+    def window_context(
+        self, stage: Stage, window: Window, share: float | None, offset: float, weight: float
+    ) -> StageContext:
+        """The context of one window; time that a killed run spent on it counts, and its last checkpoint is there.
+
+        Args:
+            stage: A window-scoped stage.
+            window: The window.
+            share: Its share of the time that is left, or None for a stage that takes what it needs.
+            offset: Share of the stage's bar that is done.
+            weight: Share of the stage's bar that the window fills.
+        """
+        folder = self.workspace.checkpoint_folder(stage.name, self.keys[stage.name], part_name(window.index))
+        spent = FileCheckpoints(folder).spent()
+        budget = Budget()
+        if share is not None:
+            self.filled += spent is not None
+            self.budget.charge(spent or 0.0)
+            budget = self.share(share)
+            if budget.seconds is not None and spent:
+                budget = Budget(budget.seconds + spent).charge(spent)
+        settings = CheckpointSettings(
+            stop=self.stop,
+            budget=budget,
+            damaged=lambda name: self.say(
+                f"damaged in the workspace: {name} of window {window.index + 1} of stage {stage.name}; "
+                "its training begins again"
+            ),
+        )
+        context = self.context(stage, window, budget, offset, weight)
+        return replace(context, checkpoint=FileCheckpoints(folder, settings))
+
+    def note_time(self) -> None:
+        """Remember the time spent, so that a run that is killed goes on with what was left."""
+        if self.budget.seconds is not None:
+            self.ledger.spent = {self.name: self.budget.elapsed()}
+            self.ledger.save()
 
     def weights(self, todo: Sequence[Window]) -> dict[int, float]:
         """Share of the time each window gets: its masked pixels."""
@@ -160,29 +278,7 @@ class Run:
         return Budget(left * fraction)
 
 
-def stage_keys(job: Job, spec: PipelineSpec, device: str) -> dict[str, str]:
-    """The key of every stage: a digest of source, settings, seed, code, and of all it reads."""
-    job_parts: dict[str, Any] = {
-        "mask": file_digest(job.inputs.mask) if job.inputs.mask else None,
-        "regions": [repr(r) for r in job.inputs.regions],
-        "mask_fit": job.inputs.mask_fit,
-        "destination": str(job.inputs.destination.resolve()),
-    }
-    source = file_digest(job.inputs.source)
-    keys: dict[str, str] = {}
-    for stage in spec.stages:
-        upstream = [keys[s.name] for s in spec.stages if s.name in keys and set(s.writes) & set(stage.reads)]
-        keys[stage.name] = digest(
-            [
-                [stage.name, stage_settings(stage), upstream, source, code_digest(), job.seed, device],
-                {name: job_parts[name] for name in stage.from_job},
-                job.budget if stage.timed else None,
-            ]
-        )
-    return keys
-
-
-def open_run(job: Job, observer: Observer | None = None) -> Run:
+def open_run(job: Job, observer: Observer | None = None, stop: Stop | None = None) -> Run:
     """Everything that is known of a job before any work is done.
 
     Raises:
@@ -190,53 +286,91 @@ def open_run(job: Job, observer: Observer | None = None) -> Run:
     """
     budget = Budget(job.budget)
     spec = load_pipeline(job.pipeline, job.sets)
-    info = probe(job.inputs.source)
+    if job.inputs.mask is not None:
+        check_path(job.inputs.mask)
+    decode = spec.stage("decode")
+    info = probe(job.inputs.source, decode.config.policy if decode else None)
     device = pick_device(job.device)
-    workspace = Workspace(job.workspace_root() / f"{info.path.stem}-{file_digest(info.path)}")
-    keys = stage_keys(job, spec, device.type)
-    return Run(job, spec, info, workspace, device, budget, observer or Silent(), keys)
+    ledger = Ledger.of(job)
+    workspace = Workspace(job.workspace_root() / f"{_name(info.path)}-{file_digest(info.path)}")
+    memory = memory_plan(memory_limit(job, workspace), spec, info.width * info.height)
+    parts = stage_parts(job, spec, device.type, ledger.generation(job.fresh), memory_part(memory, spec, info))
+    told = observer or Silent()
+    return Run(job, spec, info, workspace, device, budget, told, ledger, parts, stop or Stop(), memory=memory)
 
 
-def run_job(job: Job, observer: Observer | None = None) -> JobResult:
+def run_job(job: Job, observer: Observer | None = None, stop: Stop | None = None) -> JobResult:
     """Run one clip through its pipeline; results of an earlier, unfinished run are taken up.
+
+    With ``job.fresh`` everything is made again beside the earlier results, which are dropped when the new ones are
+    done; a making anew that was interrupted is gone on with.
 
     Args:
         job: What to do.
         observer: Gets told how it goes on.
+        stop: Ends the run early, at a place where nothing is lost, once it is asked.
 
     Returns:
         The finished job; ``already done`` when the destination is what this very job would make.
 
     Raises:
         UserError: Something about the job cannot work; whatever was finished is kept.
+        Interrupted: ``stop`` was asked; whatever was finished is kept.
     """
-    run = open_run(job, observer)
-    workspace, keys = run.workspace, run.keys
-    name = f"run-{digest(keys)}.json"
-    with workspace.locked():
-        if job.fresh:
-            workspace.forget(keys)
-        elif (finished := _finished(workspace, name, job.inputs.destination)) is not None:
-            return JobResult("already done", job.inputs.destination, finished, workspace.folder / name)
-        notes = run.preflight()
-        job.inputs.destination.parent.mkdir(parents=True, exist_ok=True)
+    with explained(Needs.of(job)) as needs:
+        needs.check_places()
+        run = open_run(job, observer, stop)
+        with private.kept_for_now(run):
+            return _run(run, needs)
+
+
+def _run(run: Run, needs: Needs) -> JobResult:
+    job = run.job
+    with run.workspace.locked():
+        begin(run)
+        name = f"run-{run.name}.json"
+        finished = None if job.fresh else _finished(run.workspace, name, job.inputs.destination)
+        if finished is not None:
+            return private.finished(
+                run, JobResult("already done", job.inputs.destination, finished, run.workspace.folder / name)
+            )
+        notes = run.preflight() + needs.learn(run)
         _forget_lost_result(run)
+        say_why(run)
         for stage in run.spec.stages:
+            if run.stop.asked:
+                raise Interrupted(f"before stage {stage.name}")
             started = time.monotonic()
-            (run.do_clip if stage.scope is Scope.CLIP else run.do_windows)(stage)
+            try:
+                (run.do_clip if stage.scope is Scope.CLIP else run.do_windows)(stage)
+            except BudgetError:
+                run.ledger.spent = {}  # the same command gets its whole time again
+                run.ledger.save()
+                raise
             run.timings[stage.name] = round(time.monotonic() - started, 3)
+            run.note_time()
             run.observer.progress(stage.name, 1.0, "done")
+            notes += needs.check_workspace(run) if "masks" in stage.writes else []
+        end(run)
         record = describe_run(run, notes)
-        workspace.write_json(name, record)
-        return JobResult("done", job.inputs.destination, record, workspace.write_json("run.json", record))
+        run.workspace.write_json(name, record)
+        path = run.workspace.write_json("run.json", record)
+        return private.finished(run, JobResult("done", job.inputs.destination, record, path))
+
+
+def _name(path: Path) -> str:
+    return path.resolve().parent.name if names_many(path) else path.stem
 
 
 def _finished(workspace: Workspace, name: str, destination: Path) -> Mapping[str, Any] | None:
     """The record of this very job, if the file it wrote is still there unchanged."""
     record = workspace.read_json(name)
-    if record is None or not destination.is_file():
+    if record is None or not (destination.exists() or names_many(destination)):
         return None
-    return record if record["output"]["digest"] == file_digest(destination) else None
+    try:
+        return record if record["output"]["digest"] == file_digest(destination) else None
+    except MediaError:
+        return None  # a sequence of which images are gone
 
 
 def _forget_lost_result(run: Run) -> None:

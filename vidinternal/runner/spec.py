@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vidinternal import methods, stages
 from vidinternal.core.config import StrictModel
@@ -107,7 +106,8 @@ def apply_sets(value: Any, sets: Sequence[str]) -> None:
         if not (equals and dot and stage and field):
             raise UsageError(f"--set {text}", expected="stage.field=value, e.g. masks.dilate=4", got=repr(text))
         entries = value.get("stages") if isinstance(value, dict) else None
-        named = {e.get("stage"): e for e in entries or [] if isinstance(e, dict)}
+        rows = entries if isinstance(entries, list) else []
+        named = {e["stage"]: e for e in rows if isinstance(e, dict) and isinstance(e.get("stage"), str)}
         if stage not in named:
             raise UsageError(
                 f"--set {text}",
@@ -115,7 +115,7 @@ def apply_sets(value: Any, sets: Sequence[str]) -> None:
                 got=repr(stage),
                 hint=nearest(stage, [str(s) for s in named]),
             )
-        named[stage][field] = yaml.safe_load(raw)
+        named[stage][field] = parse(raw, f"--set {target}")[0]
 
 
 def read_pipeline(name: str, sets: Sequence[str] = ()) -> tuple[PipelineSpec | None, list[Finding]]:
@@ -132,7 +132,7 @@ def read_pipeline(name: str, sets: Sequence[str] = ()) -> tuple[PipelineSpec | N
         UserError: The file cannot be found or is not YAML, or a ``--set`` is malformed.
     """
     path = find_pipeline(name)
-    value, lines = parse(path.read_text(encoding="utf-8"), str(path))
+    value, lines = parse(_text(path), str(path))
     overridden = {tuple(s.partition("=")[0].split(".", 1)) for s in sets}
     apply_sets(value, sets)
     findings = _check_top(value, lines)
@@ -149,6 +149,14 @@ def read_pipeline(name: str, sets: Sequence[str] = ()) -> tuple[PipelineSpec | N
         return None, findings
     spec = PipelineSpec(value["name"], value.get("description", ""), _resolve(built), str(path))
     return spec, []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        raise PipelineError(f"pipeline {path}", expected="a text file in UTF-8", got=got) from error
 
 
 def load_pipeline(name: str, sets: Sequence[str] = ()) -> PipelineSpec:
@@ -209,7 +217,7 @@ def _build_stage(
     if stage_type.task is not None:
         chosen = entry.get("method", stage_type.Config.model_fields["method"].default)
         known = {c.name: c for c in methods.cards(stage_type.task)}
-        if chosen not in known:
+        if not isinstance(chosen, str) or chosen not in known:
             found("method", f"stage '{name}': unknown method {chosen!r}; {nearest(str(chosen), known)}")
             return None
         card = known[chosen]
@@ -240,7 +248,9 @@ def _validate(model: type[StrictModel], given: Mapping[str, Any], owner: str, fo
 
 def _as_json(given: Mapping[str, Any]) -> bytes:
     # JSON mode lets pydantic be strict and still take lists for tuples and text for paths, as YAML writes them.
-    return TypeAdapter(dict[str, Any]).dump_json(dict(given))
+    # Without "constants" a .nan would become null, which some settings take for "not given".
+    config = ConfigDict(ser_json_inf_nan="constants", ser_json_bytes="hex")
+    return TypeAdapter(dict[str, Any], config=config).dump_json({str(k): v for k, v in given.items()})
 
 
 def _check_wiring(built: Sequence[Stage], lines: dict[KeyPath, int]) -> list[Finding]:

@@ -8,6 +8,11 @@ import yaml
 
 from vidinternal.core.errors import PipelineError
 
+MOST_CHARACTERS = 1 << 18
+"""Longest document that is read."""
+MOST_VALUES = 20_000
+"""Most keys and items of a document, those that an alias repeats counted every time."""
+
 KeyPath = tuple[str | int, ...]
 """Path of a value, e.g. ``("stages", 3, "dilate")``."""
 
@@ -23,23 +28,32 @@ def parse(text: str, where: str) -> tuple[Any, dict[KeyPath, int]]:
         The value, and the 1-based line of every key and item by its path.
 
     Raises:
-        PipelineError: The text is not YAML, has a key twice, or asks for a type beyond plain YAML.
+        PipelineError: The text is not YAML, has a key twice, asks for a type beyond plain YAML, or is far larger or
+            deeper than any pipeline.
     """
+    if len(text) > MOST_CHARACTERS:
+        raise PipelineError(where, expected=f"at most {MOST_CHARACTERS} characters", got=str(len(text)))
+    lines: dict[KeyPath, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _walk(node, (), lines, where)
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise PipelineError(f"{where}{line}", expected="plain YAML", got=str(problem)) from error
-    lines: dict[KeyPath, int] = {}
-    if node is not None:
-        _walk(node, (), lines, where)
+    except RecursionError as error:
+        raise PipelineError(where, expected="plain YAML", got="values inside values without end") from error
+    except (ValueError, TypeError, OverflowError) as error:  # dates and numbers that only look like ones
+        raise PipelineError(where, expected="plain YAML", got=str(error)) from error
     return value, lines
 
 
 def _walk(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], where: str) -> None:
+    if len(lines) > MOST_VALUES:
+        raise PipelineError(where, expected=f"at most {MOST_VALUES} values", got="more, or an alias inside itself")
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):

@@ -86,18 +86,20 @@ class MaskTrack:
     """What is to be filled in one window.
 
     Attributes:
-        masks: ``T 1 H W`` bool, True = to fill.
-        box: The work area: the holes of all frames with a margin of known picture; None when nothing is masked.
+        masks: ``T 1 H W`` bool on the frames as they are shown, True = to fill.
+        box: The work area: the holes of all pictures with a margin of known picture; None when nothing is masked.
+        per_frame: Pictures that methods see of a frame: 2 where it is interlaced. ``box`` lies in one picture.
     """
 
     masks: Tensor
     box: Box | None
+    per_frame: int = 1
 
     def save(self, folder: Path) -> None:
         """Write itself into an existing empty folder."""
         array = self.masks.cpu().numpy()
         _save_arrays(folder / "masks.safetensors", {"packed": np.packbits(array)})
-        _save_json(folder / "masks.json", {"shape": array.shape, "box": self.box})
+        _save_json(folder / "masks.json", {"shape": array.shape, "box": self.box, "per_frame": self.per_frame})
 
     @classmethod
     def load(cls, folder: Path) -> MaskTrack:
@@ -106,7 +108,7 @@ class MaskTrack:
         shape = tuple(meta["shape"])
         packed = load_file(folder / "masks.safetensors")["packed"]
         array = np.unpackbits(packed, count=int(np.prod(shape))).astype(bool).reshape(shape)
-        return cls(torch.from_numpy(array), tuple(meta["box"]) if meta["box"] else None)
+        return cls(torch.from_numpy(array), tuple(meta["box"]) if meta["box"] else None, meta["per_frame"])
 
 
 @dataclass(frozen=True)
@@ -204,10 +206,12 @@ class Patches:
             not change; ``samples`` replaces a rectangle of the plane and equals the source wherever no mask touches.
         seam: Mean absolute difference of the two fills of cross-faded frames inside the hole, in 8-bit codes; None
             where the window has no overlap.
+        full: Whether samples beside the mask, in the whole work area, were meant to change.
     """
 
     frames: Mapping[int, tuple[tuple[int, int, np.ndarray] | None, ...]]
     seam: float | None = None
+    full: bool = False
 
     def save(self, folder: Path) -> None:
         """Write itself into an existing empty folder."""
@@ -216,7 +220,7 @@ class Patches:
         for index, planes in self.frames.items():
             places[str(index)] = [None if p is None else [p[0], p[1]] for p in planes]
             arrays |= {f"{index}.{k}": p[2] for k, p in enumerate(planes) if p is not None}
-        _save_json(folder / "patches.json", {"places": places, "seam": self.seam})
+        _save_json(folder / "patches.json", {"places": places, "seam": self.seam, "full": self.full})
         if arrays:
             _save_arrays(folder / "patches.safetensors", arrays)
 
@@ -233,7 +237,7 @@ class Patches:
             )
             for index, places in meta["places"].items()
         }
-        return cls(frames, meta["seam"])
+        return cls(frames, meta["seam"], meta["full"])
 
 
 @dataclass(frozen=True)

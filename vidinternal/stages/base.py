@@ -14,11 +14,13 @@ from pydantic import create_model
 from vidinternal.core.budget import Budget
 from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.config import StrictModel
-from vidinternal.core.contracts import MethodCard, Progress, no_progress
+from vidinternal.core.contracts import Checkpoints, MethodCard, Progress, no_progress
 from vidinternal.core.timecode import Region
 
 if TYPE_CHECKING:
     import torch
+
+    from vidinternal.stages.memory import MemoryPlan
 
 
 class Scope(StrEnum):
@@ -59,6 +61,9 @@ class StageContext:
         window: The window, for stages of that scope.
         budget: Its time.
         progress: Tells how far it is.
+        memory: What the run may take; None = no limit.
+        checkpoint: Where a training keeps its state; None = nowhere.
+        token: Names this run's unfinished files, so that the next run of the same job knows them as its own.
     """
 
     job: JobInputs
@@ -68,6 +73,9 @@ class StageContext:
     window: Window | None = None
     budget: Budget = field(default_factory=Budget)
     progress: Progress = no_progress
+    memory: MemoryPlan | None = None
+    checkpoint: Checkpoints | None = None
+    token: str = ""
 
     def this_window(self) -> Window:
         """The window of a window-scoped stage."""
@@ -90,6 +98,7 @@ class Stage(ABC):
         task: The task of the methods it can run (``methods.cards(task)``), or None for a stage without methods.
         from_job: Fields of :class:`JobInputs` that its result depends on.
         timed: Whether the time allowed changes its result.
+        sized: Whether the memory allowed changes its result.
         Config: Its typed settings; a stage with a ``task`` has a field ``method``.
     """
 
@@ -103,6 +112,7 @@ class Stage(ABC):
     task: ClassVar[str | None] = None
     from_job: ClassVar[tuple[str, ...]] = ()
     timed: ClassVar[bool] = False
+    sized: ClassVar[bool] = False
     Config: ClassVar[type[StrictModel]]
 
     def __init__(self, config: Any, options: StrictModel | None = None) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.config import StrictModel
 from vidinternal.media.composite import composite, touched
+from vidinternal.media.fields import split, weave
 from vidinternal.media.picture import NativeFrame, picture_format
 from vidinternal.ops.masks import feather
-from vidinternal.stages.artifacts import Fill, MaskTrack, Patches
+from vidinternal.stages.artifacts import Box, Fill, MaskTrack, Patches
 from vidinternal.stages.base import Scope, Stage, StageContext
+
+if TYPE_CHECKING:
+    from vidinternal.stages.decode import FrameSource
 
 
 class Config(StrictModel):
@@ -28,14 +31,14 @@ class Config(StrictModel):
     """Pixels over which the fill fades in, inside the mask."""
 
 
-def cross_fade(own: Fill, earlier: Fill | None, window: Window, row: int) -> tuple[Tensor, float | None]:
-    """The fill of one frame, faded over from the window before where both have it.
+def cross_fade(own: Fill, earlier: Fill | None, overlap: int, row: int) -> tuple[Tensor, float | None]:
+    """The fill of one picture, faded over from the window before where both have it.
 
     Args:
         own: Fill of the window.
         earlier: Fill of the window before, or None.
-        window: The window.
-        row: Index of the frame within the window.
+        overlap: Leading pictures that the window before has too.
+        row: Index of the picture within the window.
 
     Returns:
         ``3 h w`` inside ``own.box``, and the mean absolute difference of both fills in 8-bit codes where both exist.
@@ -43,15 +46,13 @@ def cross_fade(own: Fill, earlier: Fill | None, window: Window, row: int) -> tup
     if own.frames is None or own.box is None:
         raise ValueError("an empty fill has no frames to fade")
     frame = own.frames[row]
-    if row >= window.overlap or earlier is None or earlier.frames is None or earlier.box is None:
+    if row >= overlap or earlier is None or earlier.frames is None or earlier.box is None:
         return frame, None
     y0, y1, x0, x1 = own.box
     v0, v1, u0, u1 = earlier.box
     top, bottom, left, right = max(y0, v0), min(y1, v1), max(x0, u0), min(x1, u1)
-    before = earlier.frames[len(earlier.frames) - window.overlap + row][
-        :, top - v0 : bottom - v0, left - u0 : right - u0
-    ]
-    share = (row + 1) / (window.overlap + 1)
+    before = earlier.frames[len(earlier.frames) - overlap + row][:, top - v0 : bottom - v0, left - u0 : right - u0]
+    share = (row + 1) / (overlap + 1)
     blended = frame.clone()
     inner = blended[:, top - y0 : bottom - y0, left - x0 : right - x0]
     seam = float((inner - before).abs().mean()) * 255
@@ -59,10 +60,12 @@ def cross_fade(own: Fill, earlier: Fill | None, window: Window, row: int) -> tup
     return blended, seam
 
 
-def cut_patch(changed: NativeFrame, masks: tuple[np.ndarray, ...]) -> tuple[tuple[int, int, np.ndarray] | None, ...]:
+def cut_patch(
+    changed: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...]
+) -> tuple[tuple[int, int, np.ndarray] | None, ...]:
     """Keep of each plane the smallest rectangle around the touched samples."""
     patches: list[tuple[int, int, np.ndarray] | None] = []
-    for plane, mask in zip(changed.planes, masks, strict=True):
+    for plane, mask in zip(changed, masks, strict=True):
         if not mask.any():
             patches.append(None)
             continue
@@ -70,6 +73,35 @@ def cut_patch(changed: NativeFrame, masks: tuple[np.ndarray, ...]) -> tuple[tupl
         y, x = int(rows[0]), int(columns[0])
         patches.append((y, x, plane[y : rows[-1] + 1, x : columns[-1] + 1].copy()))
     return tuple(patches)
+
+
+def on_canvas(inside: Tensor, box: Box, weight: np.ndarray) -> np.ndarray:
+    """A fill ``3 h w`` laid at ``box`` into a black picture, ``3 H W``, of the size of its weights ``H W``."""
+    y0, y1, x0, x1 = box
+    canvas = np.zeros((3, *weight.shape), dtype=np.float32)
+    canvas[:, y0:y1, x0:x1] = inside.numpy()
+    return canvas
+
+
+def patch(
+    frames: FrameSource, native: NativeFrame, canvases: Sequence[np.ndarray], weights: Sequence[np.ndarray]
+) -> tuple[tuple[int, int, np.ndarray] | None, ...]:
+    """The changed samples of one frame, in its own planes as they are stored.
+
+    Args:
+        frames: The source.
+        native: One of its frames.
+        canvases: The fill of each of the frame's pictures, ``3 H W`` upright.
+        weights: Their blend weights, ``H W`` upright.
+    """
+    turn, fmt = frames.turn, picture_format(frames.info.pix_fmt)
+    changed, masks = [], []
+    pictures = zip(split(native, frames.scan), frames.infos, canvases, weights, strict=True)
+    for picture, info, canvas, weight in pictures:
+        placed = turn.stored(weight)
+        changed.append(composite(picture, turn.stored(canvas), placed, info).planes)
+        masks.append(touched(placed > 0, fmt))
+    return cut_patch(weave(changed, frames.scan), weave(masks, frames.scan))
 
 
 class Composite(Stage):
@@ -90,40 +122,31 @@ class Composite(Stage):
         fill: Fill = inputs["fill"]
         if track.box is None or fill.frames is None:
             return {"patches": Patches({})}
-        owned = inputs["windows"].owned(window)
-        weights = self.weights(track)
+        frames: FrameSource = inputs["frames"]
+        owned, per = inputs["windows"].owned(window), frames.per_frame
+        weights = self.weights(frames.masks(track.masks), track.box)
         patches, seams = {}, []
-        for native in inputs["frames"].native(owned.start, owned.stop):
+        for native in frames.native(owned.start, owned.stop):
             row = native.index - window.start
-            weight = weights[row, 0].numpy()
-            if not weight.any():
+            mine = [weights[k, 0].numpy() for k in range(per * row, per * (row + 1))]
+            if not any(weight.any() for weight in mine):
                 continue
-            inside, seam = cross_fade(fill, inputs["previous:fill"], window, row)
-            patches[native.index] = self.patch(native, inside, weight, track, context.info)
-            seams += [] if seam is None else [seam]
+            faded = [cross_fade(fill, inputs["previous:fill"], per * window.overlap, per * row + k) for k in range(per)]
+            canvases = [on_canvas(inside, track.box, weight) for (inside, _), weight in zip(faded, mine, strict=True)]
+            patches[native.index] = patch(frames, native, canvases, mine)
+            seams += [seam for _, seam in faded if seam is not None]
             context.progress((row + 1) / len(window), "composite")
-        return {"patches": Patches(patches, sum(seams) / len(seams) if seams else None)}
+        seam = sum(seams) / len(seams) if seams else None
+        return {"patches": Patches(patches, seam, self.config.output == "full")}
 
-    def weights(self, track: MaskTrack) -> Tensor:
-        """Blend weights ``T 1 H W`` in [0, 1], zero where the source must stay."""
-        if self.config.output == "full" and track.box is not None:
-            y0, y1, x0, x1 = track.box
-            weights = torch.zeros(track.masks.shape)
+    def weights(self, masks: Tensor, box: Box) -> Tensor:
+        """Blend weights ``T 1 H W`` of pictures in [0, 1], zero where the source must stay."""
+        if self.config.output == "full":
+            y0, y1, x0, x1 = box
+            weights = torch.zeros(masks.shape)
             weights[..., y0:y1, x0:x1] = 1.0
             return weights
-        return feather(track.masks, self.config.feather)
-
-    def patch(
-        self, native: NativeFrame, inside: Tensor, weight: np.ndarray, track: MaskTrack, info: ClipInfo
-    ) -> tuple[tuple[int, int, np.ndarray] | None, ...]:
-        """The changed samples of one frame."""
-        if track.box is None:
-            raise ValueError("nothing is masked in this window, so there is no patch to make")
-        y0, y1, x0, x1 = track.box
-        canvas = np.zeros((3, info.height, info.width), dtype=np.float32)
-        canvas[:, y0:y1, x0:x1] = inside.numpy()
-        changed = composite(native, canvas, weight, info)
-        return cut_patch(changed, touched(weight > 0, picture_format(info.pix_fmt)))
+        return feather(masks, self.config.feather)
 
 
 STAGE = Composite

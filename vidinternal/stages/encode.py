@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from vidinternal.core.contracts import Progress
 from vidinternal.media.codecs import EncodeSettings, choose
 from vidinternal.media.encode import encode
+from vidinternal.media.outside import Allowed
 from vidinternal.media.picture import NativeFrame
+from vidinternal.media.probe import frame_pts
+from vidinternal.media.rate import choose_rate
+from vidinternal.media.rehearsal import rehearse
+from vidinternal.media.smart import Edited
+from vidinternal.media.still_plan import still_plan, writes_stills
+from vidinternal.media.still_verify import StillsPromise
 from vidinternal.stages.artifacts import Patches, Written
 from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.promise import AgainError, MayChange, Promise
+
+ENCODED = 0.8
+"""Share of the stage's bar at which the file is written and is looked at."""
 
 
 def lay_over(native: NativeFrame, planes: tuple[tuple[int, int, Any] | None, ...]) -> NativeFrame:
@@ -27,14 +40,24 @@ def lay_over(native: NativeFrame, planes: tuple[tuple[int, int, Any] | None, ...
     return NativeFrame(tuple(changed), native.pts, native.duration, native.index)
 
 
-def patched_frames(frames: Any, windows: Any, patches: Any) -> Iterator[NativeFrame]:
-    """All frames of the clip in order, one window's patches in memory at a time."""
+def patched_frames(
+    frames: Any, windows: Any, patches: Any, start: int = 0, end: int | None = None
+) -> Iterator[NativeFrame]:
+    """Frames ``start`` to ``end`` (excluded, None = all) in order, one window's patches in memory at a time."""
     for window in windows.windows:
         owned = windows.owned(window)
+        first, behind = max(start, owned.start), owned.stop if end is None else min(end, owned.stop)
+        if first >= behind:
+            continue
         changed: Patches = patches[window.index]
-        for native in frames.native(owned.start, owned.stop):
+        for native in frames.native(first, behind):
             planes = changed.frames.get(native.index)
             yield native if planes is None else lay_over(native, planes)
+
+
+def touched_frames(windows: Any, patches: Any) -> frozenset[int]:
+    """Indices of the frames that any window changes, one window's patches in memory at a time."""
+    return frozenset(index for window in windows.windows for index in patches[window.index].frames)
 
 
 class Encode(Stage):
@@ -43,26 +66,81 @@ class Encode(Stage):
     name = "encode"
     scope = Scope.CLIP
     summary = "Encodes at the source's depth, chroma, colour tags and timestamps; copies every other stream."
-    reads = ("frames", "windows", "patches")
+    reads = ("frames", "windows", "masks", "patches")
     writes = ("result",)
     from_job = ("destination",)
     Config = EncodeSettings
 
     def preflight(self, context: StageContext) -> tuple[str, ...]:
-        """Refuse a container that cannot hold what would be written, before any work."""
-        return tuple(choose(self.config, context.info, context.job.destination).notes)
+        """Refuse a container that cannot hold what would be written, and tell what it cannot keep, before any work."""
+        plan = choose(self.config, context.info, context.job.destination)
+        if writes_stills(context.info, context.job.destination):
+            return plan.notes
+        return (*plan.notes, *rehearse(context.info, plan, context.job.destination.suffix).notes)
 
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
-        """Write the file and return the account of it."""
-        report = encode(
-            context.info,
-            patched_frames(inputs["frames"], inputs["windows"], inputs["patches"]),
-            context.job.destination,
-            self.config,
-            progress=context.progress,
-        )
-        facts = {k: str(v) if k == "path" else v for k, v in asdict(report).items()}
-        return {"result": Written(facts)}
+        """Write the file, look at it, and return the account of it."""
+        info, destination = context.info, context.job.destination
+        frames, windows, patches = inputs["frames"], inputs["windows"], inputs["patches"]
+        sample = partial(patched_frames, frames, windows, patches)
+        allowed = MayChange(frames, windows, inputs["masks"], patches)
+        if writes_stills(info, destination):
+            return {"result": self._stills(context, sample, allowed)}
+        plan = choose(self.config, info, destination)
+        forgiven = rehearse(info, plan, destination.suffix).names
+        context.progress(0.0, "choosing the quality")
+        choice = choose_rate(info, plan, sample, self.config, allowed=allowed)
+        notes: list[str] = []
+        for last in (False, True):
+            settings = self.config.model_copy(update={"crf": choice.crf})
+            promise = Promise(
+                info=info,
+                plan=choose(settings, info, destination),
+                choice=choice,
+                destination=destination,
+                frames=sample,
+                allowed=allowed,
+                forgiven=forgiven,
+                last=last,
+                progress=_from(context.progress, ENCODED),
+            )
+            try:
+                report = encode(
+                    info,
+                    Edited(sample, touched_frames(windows, patches)),
+                    destination,
+                    settings,
+                    progress=_until(context.progress, ENCODED),
+                    check=promise,
+                    token=context.token,
+                )
+            except AgainError as again:
+                choice = again.choice
+                notes.append(again.why)
+                continue
+            facts = {k: str(v) if k == "path" else v for k, v in asdict(report).items()}
+            facts |= {"rate": asdict(choice), "rewritten": notes}
+            return {"result": Written(facts)}
+        raise RuntimeError("the second attempt asked for a third")
+
+    def _stills(self, context: StageContext, sample: Callable[[], Iterator[NativeFrame]], allowed: Allowed) -> Written:
+        """Write images or an animation: no bitrate is to be met, and nothing stands beside the pictures."""
+        info, destination = context.info, context.job.destination
+        plan = still_plan(info, destination, self.config.still_quality, frame_pts(info))
+        promise = StillsPromise(info, plan, destination, allowed, _from(context.progress, ENCODED))
+        done = _until(context.progress, ENCODED)
+        made = encode(info, sample(), destination, self.config, progress=done, check=promise, token=context.token)
+        return Written({k: str(v) if k == "path" else v for k, v in asdict(made).items()})
+
+
+def _until(progress: Progress, share: float) -> Progress:
+    """Progress that fills the bar up to a share."""
+    return lambda done, text: progress(share * min(done, 1.0), text)
+
+
+def _from(progress: Progress, share: float) -> Progress:
+    """Progress that fills the rest of the bar."""
+    return lambda done, text: progress(share + (1 - share) * min(done, 1.0), text)
 
 
 STAGE = Encode

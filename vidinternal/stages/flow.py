@@ -10,8 +10,10 @@ from pydantic import Field
 from vidinternal.core.config import StrictModel
 from vidinternal.methods import flow_method
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
+from vidinternal.ops.resample import shrink, working_size
 from vidinternal.stages.artifacts import Flows, MaskTrack
 from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.memory import side_at
 from vidinternal.stages.work_area import load_work_area
 
 
@@ -45,6 +47,9 @@ class Flow(Stage):
         if track.box is None or not self.config.strides:
             return {"flow": Flows()}
         area, masks = load_work_area(inputs["frames"], context.this_window(), track)
+        scale = 1.0 if context.memory is None else context.memory.scale(track)
+        if scale < 1:
+            area, masks = shrink(area, masks, working_size(*area.shape[-2:], side_at(*area.shape[-2:], scale)))
         method = flow_method(self.config.method)
         fields = reference_flow(
             area,

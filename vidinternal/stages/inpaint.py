@@ -12,7 +12,8 @@ from vidinternal.core.config import StrictModel
 from vidinternal.core.contracts import FitContext
 from vidinternal.stages.artifacts import Fill, MaskTrack
 from vidinternal.stages.base import Scope, Stage, StageContext
-from vidinternal.stages.fill_window import FillRequest, fill_window
+from vidinternal.stages.fill_window import FillRequest
+from vidinternal.stages.out_of_memory import fill_in_memory
 from vidinternal.stages.work_area import load_work_area
 
 
@@ -55,10 +56,12 @@ class Inpaint(Stage):
             progress=context.progress,
             start=earlier.weights if earlier and earlier.weights else None,
             start_signature=earlier.facts.get("signature") if earlier else None,
+            checkpoint=context.checkpoint,
         )
         request = FillRequest(self.config.method, self.options, self.config.max_side, self.config.copies)
         area, masks = load_work_area(inputs["frames"], context.this_window(), track)
-        result, facts = fill_window(area, masks, inputs["flow"].fields, request, fit)
+        scale = 1.0 if context.memory is None else context.memory.scale(track)
+        result, facts = fill_in_memory((area, masks), inputs["flow"].fields, request, fit, scale)
         facts = {**facts, "hole_pixels": int(track.masks.sum()), "warm": fit.start is not None}
         provenance = None if result.provenance is None else result.provenance.to(torch.int16)
         return {"fill": Fill(result.frames.cpu(), track.box, provenance, result.weights or {}, facts)}

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import MaskError
 from vidinternal.core.timecode import ClockTime, FrameIndex, Point, Region
 from vidinternal.media.mask_source import check_fits, open_masks
+from vidinternal.media.orientation import shown_size
 from vidinternal.media.probe import frame_pts
 from vidinternal.ops.masks import bounding_box, dilate, temporal_hull
 from vidinternal.stages.artifacts import MaskTrack
@@ -49,10 +51,12 @@ def check_region(region: Region, info: ClipInfo, frames: int, duration: Fraction
         MaskError: Names both sizes or both times.
     """
     right, bottom = region.x + region.width, region.y + region.height
-    if right > info.width or bottom > info.height:
+    width, height = shown_size(info)
+    if right > width or bottom > height:
+        turned = f", turned by {info.rotation} degrees to be shown" if info.rotation else ""
         raise MaskError(
             f"--region {region.x},{region.y},{region.width},{region.height}",
-            expected=f"a rectangle inside the {info.width}x{info.height} picture",
+            expected=f"a rectangle inside the {width}x{height} picture{turned}",
             got=f"one that reaches x={right}, y={bottom}",
         )
     start = region.start
@@ -67,9 +71,33 @@ def check_region(region: Region, info: ClipInfo, frames: int, duration: Fraction
         )
 
 
+def check_known(masks: Tensor, window: Window, info: ClipInfo) -> None:
+    """Refuse a window of which nothing is known: there is nothing to learn a fill from.
+
+    Args:
+        masks: ``T 1 H W`` bool.
+        window: Whose they are.
+        info: The clip.
+
+    Raises:
+        MaskError: Everything is masked in all frames of the window.
+    """
+    if not masks.all():
+        return
+    frames = f"frames {window.start}-{window.end - 1}"
+    repair = info.policy.damage == "repair"
+    raise MaskError(
+        f"{info.path}: nothing is known in {frames}",
+        expected="some picture outside the mask in at least one frame of every shot",
+        got="every frame damaged" if repair else "a mask that covers everything in all of them",
+        hint="--set decode.damage=keep" if repair else "a mask that is white only where something is to be removed",
+    )
+
+
 def draw_regions(regions: Sequence[Region], info: ClipInfo, pts: Sequence[int], span: range) -> np.ndarray:
-    """Return ``T H W`` bool for the frames of ``span``."""
-    masks = np.zeros((len(span), info.height, info.width), dtype=bool)
+    """Return ``T H W`` bool, upright, for the frames of ``span``."""
+    width, height = shown_size(info)
+    masks = np.zeros((len(span), height, width), dtype=bool)
     for row, index in enumerate(span):
         seconds = (pts[index] - pts[0]) * info.time_base
         for region in regions:
@@ -92,7 +120,7 @@ class Masks(Stage):
     def preflight(self, context: StageContext) -> tuple[str, ...]:
         """Refuse a job without a mask, and masks that do not fit the clip."""
         job, info = context.job, context.info
-        if job.mask is None and not job.regions:
+        if job.mask is None and not job.regions and info.policy.damage != "repair":
             raise MaskError(
                 f"{job.source}: nothing to remove was given",
                 expected="--mask PATH (white = remove) or --region X,Y,W,H[@START-END]",
@@ -101,7 +129,7 @@ class Masks(Stage):
             )
         pts = frame_pts(info)
         if job.mask is not None:
-            check_fits(open_masks(job.mask), info, len(pts), job.mask_fit)
+            check_fits(open_masks(job.mask, info.policy.max_pixels), info, len(pts), job.mask_fit)
         for region in job.regions:
             check_region(region, info, len(pts), (pts[-1] - pts[0]) * info.time_base)
         return ()
@@ -113,11 +141,16 @@ class Masks(Stage):
         first, last = max(0, window.start - self.config.hull), min(len(pts), window.end + self.config.hull)
         drawn = draw_regions(job.regions, info, pts, range(first, last))
         if job.mask is not None:
-            source = open_masks(job.mask)
+            source = open_masks(job.mask, info.policy.max_pixels)
             drawn |= source.read(first, last, check_fits(source, info, len(pts), job.mask_fit))
         masks = temporal_hull(torch.from_numpy(drawn).unsqueeze(1), self.config.hull)
         masks = dilate(masks[window.start - first : window.end - first], self.config.dilate)
-        return {"masks": MaskTrack(masks, bounding_box(masks, self.config.context, multiple=8))}
+        for index in inputs["frames"].damage.holes(info.policy):
+            if window.start <= index < window.end:
+                masks[index - window.start] = True
+        check_known(masks, window, info)
+        box = bounding_box(inputs["frames"].masks(masks), self.config.context, multiple=8)
+        return {"masks": MaskTrack(masks, box, inputs["frames"].per_frame)}
 
 
 STAGE = Masks

@@ -12,9 +12,7 @@ from vidinternal.core.config import StrictModel
 from vidinternal.media.shots import ShotSettings, detect_shots
 from vidinternal.stages.artifacts import Windows
 from vidinternal.stages.base import Scope, Stage, StageContext
-
-BYTES_PER_PIXEL = 110
-"""Working memory of one pixel of one frame: RGB, six flows with validity, candidates and their copies."""
+from vidinternal.stages.memory import LEAST_FRAMES, Extents, window_length
 
 
 class Config(StrictModel):
@@ -23,17 +21,9 @@ class Config(StrictModel):
     detector: Literal["adaptive", "content", "none"] = "adaptive"
     """PySceneDetect's detector; ``none`` takes the clip as one shot."""
     window: int = Field(default=80, ge=5)
-    """Most frames processed together."""
+    """Most frames processed together; fewer where ``--memory`` says so."""
     overlap: int = Field(default=8, ge=0)
     """Frames two windows of a shot share; they are cross-faded."""
-    memory: float = Field(default=4.0, gt=0)
-    """GiB a window may need; long windows of large frames are shortened to fit."""
-
-
-def window_length(config: Config, width: int, height: int) -> int:
-    """Frames per window: ``config.window``, or fewer where that many would need more than ``config.memory``."""
-    fits = int(config.memory * 2**30 / (width * height * BYTES_PER_PIXEL))
-    return max(min(config.window, fits), config.overlap + 5)
 
 
 def cut_windows(shots: Sequence[Shot], length: int, overlap: int) -> tuple[Window, ...]:
@@ -66,6 +56,7 @@ class Shots(Stage):
     summary = "Finds cuts (PySceneDetect) and divides long shots into overlapping windows that fit in memory."
     reads = ("frames",)
     writes = ("windows",)
+    sized = True
     Config = Config
 
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
@@ -74,8 +65,24 @@ class Shots(Stage):
             shots: tuple[Shot, ...] = (Shot(0, 0, len(inputs["frames"])),)
         else:
             shots = detect_shots(context.info, ShotSettings(detector=self.config.detector))
-        length = window_length(self.config, context.info.width, context.info.height)
+        length = self.window_length(inputs["frames"].pts, context)
         return {"windows": Windows(shots, cut_windows(shots, length, self.config.overlap))}
+
+    def most(self) -> int:
+        """The longest window wanted."""
+        return max(self.config.window, self.config.overlap + LEAST_FRAMES)
+
+    def window_length(self, pts: Sequence[int], context: StageContext) -> int:
+        """Frames per window: as many as wanted, or as the memory allows.
+
+        Raises:
+            ResourceError: Not even a short window is allowed.
+        """
+        most = self.most()
+        plan = context.memory
+        if plan is None or not plan.matters(most, context.info):
+            return most
+        return window_length(plan, Extents.of(context.job, context.info, pts), most, self.config.overlap)
 
 
 STAGE = Shots

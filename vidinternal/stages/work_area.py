@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vidinternal.stages.decode import FrameSource
 
 
-def blind(masks: Tensor, pix_fmt: str) -> Tensor:
+def blind(masks: Tensor, pix_fmt: str, *, sideways: bool = False) -> Tensor:
     """What methods must not see: the mask and every pixel whose colour is made from a chroma sample under it.
 
     Chroma of subsampled formats is interpolated, so a hole's chroma bleeds into its neighbours' RGB: by up to one
@@ -27,6 +27,7 @@ def blind(masks: Tensor, pix_fmt: str) -> Tensor:
     Args:
         masks: ``T 1 H W`` bool.
         pix_fmt: FFmpeg's name of the source's sample layout.
+        sideways: Whether the masks lie over a picture that was turned by a quarter.
 
     Returns:
         ``T 1 H W`` bool, a superset of ``masks``; equal to it where chroma is not subsampled.
@@ -35,6 +36,7 @@ def blind(masks: Tensor, pix_fmt: str) -> Tensor:
     x, y = (max(getattr(p, axis) for p in planes) for axis in ("x_shift", "y_shift"))
     if not (x or y):
         return masks
+    x, y = (y, x) if sideways else (x, y)
     reach_x, reach_y = (1 << x if x else 0), (1 << y if y else 0)
     element = np.ones((2 * reach_y + 1, 2 * reach_x + 1), dtype=np.uint8)
     grown = [cv2.dilate(m[0].numpy().astype(np.uint8), element) for m in masks.cpu()]
@@ -45,11 +47,11 @@ def load_work_area(frames: FrameSource, window: Window, track: MaskTrack) -> tup
     """What methods get of a window.
 
     Returns:
-        Frames inside the track's box, ``T 3 h w``, what must not be seen destroyed; and where that is,
-        ``T 1 h w`` bool.
+        The pictures of the window's frames inside the track's box, ``T 3 h w``, what must not be seen destroyed; and
+        where that is, ``T 1 h w`` bool.
     """
     if track.box is None:
         raise ValueError("nothing is masked in this window, so there is no work area to load")
     y0, y1, x0, x1 = track.box
-    masks = blind(track.masks, frames.info.pix_fmt)[..., y0:y1, x0:x1]
+    masks = blind(frames.masks(track.masks), frames.info.pix_fmt, sideways=frames.turn.sideways)[..., y0:y1, x0:x1]
     return destroy(frames.rgb(window.start, window.end, track.box), masks), masks

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from vidinternal.core.config import StrictModel
+from vidinternal.ops.settings import PropagateSettings
 
 
 class Config(StrictModel):
@@ -39,5 +40,13 @@ class Config(StrictModel):
     """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""
     looks: PositiveInt = 4
     """Times the stack is fitted and scored on the held-out holes during training; the best is kept."""
+    fusion: Literal["adapted", "start"] = "adapted"
+    """Whether the weights of the fusion are pulled towards this window's own hidden holes, or stay as shipped."""
+    train: Literal["auto", "always"] = "auto"
+    """Whether the generator is trained even where other frames show the whole hole; ``auto`` skips it there."""
     start_weights: Path | None = None
     """Safetensors file to start the generator from."""
+
+    def propagation(self) -> PropagateSettings:
+        """How real pixels are brought along."""
+        return PropagateSettings(ring=self.ring, tau=self.tau, rounds=self.rounds)

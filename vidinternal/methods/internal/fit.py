@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as nn_functional
@@ -15,11 +16,11 @@ from vidinternal.core.seeds import generator
 from vidinternal.learn.checkpoint import load, restore
 from vidinternal.learn.objective import Objective
 from vidinternal.learn.pace import Pace
+from vidinternal.learn.state_tree import network_tree, optimiser_tree, restore_optimiser
 from vidinternal.learn.watch import Watch
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.generator import build, signature, smooth_noise
 from vidinternal.methods.internal.objective import recon_image, soft_target
-from vidinternal.ops.flow_copy import FlowCopy
 from vidinternal.ops.resample import enlarge, shrink, working_size
 
 WARM_UP = 20
@@ -34,17 +35,36 @@ def fast_bfloat16(device: torch.device) -> bool:
     return bool(torch.cpu._is_amx_tile_supported())
 
 
+class Finish(Protocol):
+    """Turns the generator's output into the result, and remembers how."""
+
+    def __call__(self, generated: Tensor) -> Tensor:
+        """``T 3 H W`` result from the generator's ``T 3 H W``."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """What is remembered, as a tree."""
+        ...
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Remember what :meth:`state` gave."""
+        ...
+
+
 class GeneratorFit:
     """One generator for all frames of the window; random frames in every batch.
 
     Args:
         task: The window; held-out holes are part of its masks.
-        copied: Real pixels brought along the flow, with their confidence.
+        fused: ``T 3 H W`` soft targets under the mask.
+        confidence: ``T 1 H W`` in [0, 1], what they count.
         config: Settings.
         context: Seed, device, time, hold-out, weights to start from.
     """
 
-    def __init__(self, task: InpaintTask, copied: FlowCopy, config: Config, context: FitContext) -> None:
+    def __init__(
+        self, task: InpaintTask, fused: Tensor, confidence: Tensor, config: Config, context: FitContext
+    ) -> None:
         device = context.device
         count, _, *full = task.frames.shape
         self.full = (full[0], full[1])
@@ -59,8 +79,8 @@ class GeneratorFit:
         self.noise = smooth_noise(count, height, width, config.key_frames, context.seed).to(device)
         self.frames = frames.masked_fill(masks, 0.0).to(device)
         self.known = (~masks).float().to(device)
-        self.copied = nn_functional.interpolate(copied.frames.float(), (height, width), mode="area").to(device)
-        confidence = nn_functional.interpolate(copied.confidence, (height, width), mode="area") * masks
+        self.fused = nn_functional.interpolate(fused.float(), (height, width), mode="area").to(device)
+        confidence = nn_functional.interpolate(confidence, (height, width), mode="area") * masks
         self.confidence = confidence.to(device)
         self.half = config.precision == "bfloat16" or (config.precision == "auto" and fast_bfloat16(device))
         self.objective = Objective({"L_r": 1.0, "L_s": config.w_soft})
@@ -97,7 +117,7 @@ class GeneratorFit:
         loss = self.objective.total(
             {
                 "L_r": lambda: recon_image(output, self.frames[rows], self.known[rows]),
-                "L_s": lambda: soft_target(output, self.copied[rows], self.confidence[rows]),
+                "L_s": lambda: soft_target(output, self.fused[rows], self.confidence[rows]),
             }
         )
         self.optimiser.zero_grad(set_to_none=True)
@@ -115,8 +135,31 @@ class GeneratorFit:
         """A copy of the weights."""
         return {name: tensor.detach().cpu().clone() for name, tensor in self.net.state_dict().items()}
 
-    def run(self, finish: Callable[[Tensor], Tensor]) -> tuple[Watch, str]:
-        """Train to the end of the iterations, the time or the finite numbers.
+    @property
+    def fits(self) -> str:
+        """What a saved state of this fit belongs to."""
+        return f"{self.signature}/{'x'.join(map(str, self.frames.shape))}/{'x'.join(map(str, self.full))}"
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next iteration depends on, as a tree."""
+        return {
+            "weights": network_tree(self.net),
+            "optimiser": optimiser_tree(self.optimiser),
+            "random": self.random.get_state(),
+            "pace": self.pace.state(),
+            "terms": self.objective.values(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up a state of a fit that was killed."""
+        restore(self.net, state["weights"], "checkpoint")
+        restore_optimiser(self.optimiser, state["optimiser"])
+        self.random.set_state(state["random"])
+        self.pace.load_state(state["pace"])
+        self.objective.load_values(state["terms"])
+
+    def run(self, finish: Finish) -> tuple[Watch, str]:
+        """Train to the end of the iterations, the time or the finite numbers; from the last checkpoint if there is one.
 
         Args:
             finish: Turns the generator's output into the result that is scored and kept.
@@ -127,6 +170,17 @@ class GeneratorFit:
         watch = Watch(self.context, self.pace, patience=None)
         render_cost = 0.4 * len(self.frames) / self.config.batch
         due = [(k + 1) / self.config.looks for k in range(self.config.looks - 1)]
+        checkpoint = self.context.checkpoint
+        saved = checkpoint.load("fit", self.fits) if checkpoint is not None else None
+        if saved is not None:
+            self.load_state(saved["fit"])
+            watch.load_state(saved["watch"])
+            finish.load_state(saved["finish"])
+            due = due[len(due) - saved["due"] :]
+
+        def state() -> dict[str, Any]:
+            return {"fit": self.state(), "watch": watch.state(), "finish": finish.state(), "due": len(due)}
+
         while not self.pace.over_cap() and not self.pace.over_budget(2 * render_cost) and not watch.diverged:
             self._step()
             if self.pace.iteration % TELL_EVERY == 0:
@@ -134,6 +188,8 @@ class GeneratorFit:
             if due and self.pace.share() >= due[0]:
                 due.pop(0)
                 watch.look(finish(self.render()), self.objective.values(), self.weights)
+            if checkpoint is not None:
+                checkpoint.offer("fit", self.fits, state)
         if not watch.diverged:
             watch.look(finish(self.render()), self.objective.values(), self.weights)
         if watch.diverged:

@@ -1,67 +1,33 @@
-"""The registry's entry point: copy, train, stack."""
+"""The registry's entry point: copy, fuse, train, stack."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vidinternal.core.contracts import FitContext, FitResult, Holdout, InpaintMethod, InpaintTask
 from vidinternal.learn.pace import require_time
+from vidinternal.learn.resume import kept
+from vidinternal.learn.state_tree import from_tree, to_tree
 from vidinternal.methods.internal import CARDS
+from vidinternal.methods.internal.candidates import Candidates, OutOfTime
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
-from vidinternal.methods.internal.stacking import Stack, apply_stack, distance_bins, fit_stack
-from vidinternal.ops.flow_copy import FlowCopy
-from vidinternal.ops.propagate import propagate
-from vidinternal.ops.settings import PropagateSettings
+from vidinternal.methods.internal.fusion import STEPS, FusionNet, adapt, fuse, start_net
+from vidinternal.methods.internal.stacking import Stack, apply_stack, bins, fit_stack
 
-BLIND_SHARE, COPY_SHARE = 0.2, 0.45
+BLIND_SHARE, COPY_SHARE = 0.2, 0.4
 """Shares of the time at which copying ends, before and after the held-out pixels are back."""
-
-OutOfTime = Callable[[], bool]
+SHOWN = 0.98
+"""Share of the hole shown by other frames from which there is nothing left for the generator to invent."""
 
 
 def _until(share: float, context: FitContext) -> OutOfTime:
     return lambda: context.budget.fraction_used() >= share
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What stands beside the generator, made with some pixels hidden.
-
-    Attributes:
-        masks: ``T 1 H W`` bool, what was hidden.
-        copied: Real pixels brought along the flow, with a harmonic fill of what they leave.
-        index: ``T 1 H W``, how far inside the hole a pixel lies.
-    """
-
-    masks: Tensor
-    copied: FlowCopy
-    index: Tensor
-
-    @classmethod
-    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings, out_of_time: OutOfTime) -> Candidates:
-        """Make them from ``frames`` with ``masks`` hidden, as far as the time allows."""
-        frames, masks = frames.cpu(), masks.cpu()
-        copied = propagate(frames, masks, settings, out_of_time=out_of_time)
-        return cls(masks, copied, distance_bins(masks))
-
-    def rows(self, generated: Tensor) -> dict[str, Tensor]:
-        """The candidates for what nobody saw, by name."""
-        return {"smooth": self.copied.frames, "generated": generated}
-
-    def unseen(self) -> Tensor:
-        """``T 1 H W`` bool: hidden, and shown by no other frame."""
-        return self.masks & (self.copied.provenance < 0)
-
-    def result(self, generated: Tensor, stack: Stack) -> Tensor:
-        """``T 3 H W``: what is hidden copied where it can be, stacked where not; the rest as it is in ``copied``."""
-        stacked = apply_stack(stack, self.rows(generated), self.index, self.unseen())
-        return torch.where(self.unseen(), stacked, self.copied.frames)
 
 
 def without_holdout(task: InpaintTask, holdout: Holdout) -> tuple[Tensor, Tensor]:
@@ -69,8 +35,64 @@ def without_holdout(task: InpaintTask, holdout: Holdout) -> tuple[Tensor, Tensor
     return torch.where(holdout.masks, holdout.truth, task.frames), task.masks & ~holdout.masks
 
 
+class Fused:
+    """Candidates made with some pixels hidden, fused.
+
+    Args:
+        made: The candidates.
+        net: Their weights.
+    """
+
+    def __init__(self, made: Candidates, net: FusionNet) -> None:
+        self.made, self.frames = made, fuse(net, made)
+        self.index = bins(made.masks, made.unseen())
+
+    def rows(self, generated: Tensor) -> dict[str, Tensor]:
+        """What is stacked, by name."""
+        return {"fused": self.frames, "generated": generated}
+
+    def result(self, generated: Tensor, stack: Stack) -> Tensor:
+        """``T 3 H W``: the hole stacked, known pixels as they are."""
+        stacked = apply_stack(stack, self.rows(generated), self.index, self.made.masks)
+        return torch.where(self.made.masks, stacked, self.frames)
+
+
+class Finish:
+    """Stacks what the generator makes on what was fused; keeps the weights of every look.
+
+    Args:
+        frames: ``T 3 H W`` of the task.
+        blind: Made with the held-out pixels hidden.
+        seeing: Made with the real hole alone hidden.
+        holdout: Where the weights are fitted.
+    """
+
+    def __init__(self, frames: Tensor, blind: Fused, seeing: Fused, holdout: Holdout | None) -> None:
+        self.frames, self.blind, self.seeing, self.holdout = frames, blind, seeing, holdout
+        self.stacks: list[Stack] = []
+
+    def __call__(self, generated: Tensor) -> Tensor:
+        """``T 3 H W`` result from the generator's ``T 3 H W``."""
+        # Weights are fitted where the truth is known and everybody was blind; then nobody needs to be.
+        self.stacks.append(fit_stack(self.blind.rows(generated), self.blind.index, self.holdout))
+        return self.laid_over(*(c.result(generated, self.stacks[-1]) for c in (self.seeing, self.blind)))
+
+    def laid_over(self, shown: Tensor, hidden: Tensor) -> Tensor:
+        """``T 3 H W``: ``shown`` in the real hole, ``hidden`` in the held-out ones, where the score is taken."""
+        rest = torch.where(self.blind.made.masks, hidden, self.frames)
+        return torch.where(self.seeing.made.masks, shown, rest)
+
+    def state(self) -> Mapping[str, Any]:
+        """The weights of every look, as a tree."""
+        return {"stacks": to_tree(self.stacks)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Remember what :meth:`state` gave."""
+        self.stacks = from_tree(list[Stack], state["stacks"])
+
+
 class Internal(InpaintMethod):
-    """Motion first, then a generator, then convex weights."""
+    """Motion first, then learned fusion, then a generator for what nobody saw."""
 
     card = CARDS[0]
 
@@ -91,39 +113,58 @@ class Internal(InpaintMethod):
             return FitResult(task.frames, notes=("nothing to fill",))
         require_time(context.budget)
         started = time.monotonic()
-        settings = PropagateSettings(ring=config.ring, tau=config.tau, rounds=config.rounds)
-        blind = Candidates.of(task.frames, task.masks, settings, _until(BLIND_SHARE, context))
-        context.progress(0.05, "copied with some pixels hidden")
-        seeing = blind
-        if context.holdout is not None:
-            frames, masks = without_holdout(task, context.holdout)
-            seeing = Candidates.of(frames, masks, settings, _until(COPY_SHARE, context))
-        fit = GeneratorFit(task, blind.copied, config, context)
-        stacks: list[Stack] = []
-
-        def finish(generated: Tensor) -> Tensor:
-            # Weights are fitted where the truth is known and everybody was blind; then nobody needs to be.
-            stacks.append(fit_stack(blind.rows(generated), blind.index, blind.unseen(), context.holdout))
-            shown, hidden = (c.result(generated, stacks[-1]) for c in (seeing, blind))
-            return torch.where(seeing.masks, shown, torch.where(blind.masks, hidden, task.frames.cpu()))
-
+        blind, seeing, steps = self._fused(task, config, context)
+        finish = Finish(task.frames.cpu(), blind, seeing, context.holdout)
+        fit = GeneratorFit(task, blind.frames, blind.made.confidence, config, context)
+        notes = [*fit.notes, f"{seeing.made.covered:.1%} of the hole was copied from other frames"]
+        common = {"provenance": seeing.made.provenance, "signature": fit.signature}
+        if config.train == "auto" and min(seeing.made.covered, blind.made.covered) >= SHOWN:
+            frames = finish.laid_over(seeing.frames, blind.frames)
+            notes.append("nothing was left to invent: the generator was not trained")
+            return FitResult(
+                frames.to(task.frames),
+                iterations=steps,
+                seconds=time.monotonic() - started,
+                weights=fit.weights(),
+                notes=tuple(notes),
+                **common,
+            )
         watch, stopped = fit.run(finish)
-        kept = stacks[[look.iteration for look in watch.history].index(watch.best.iteration)]
+        stack = finish.stacks[[look.iteration for look in watch.history].index(watch.best.iteration)]
         return FitResult(
             frames=watch.best.kept().to(task.frames),
             stopped=stopped,
-            iterations=fit.pace.iteration,
+            iterations=steps + fit.pace.iteration,
             seconds=time.monotonic() - started,
             history=tuple(watch.history),
             weights=watch.best.weights,
-            signature=fit.signature,
-            provenance=seeing.copied.provenance,
-            notes=(
-                *fit.notes,
-                f"{seeing.copied.covered:.1%} of the hole was copied from other frames",
-                f"weights of what nobody saw: {kept.common()}",
-            ),
+            notes=(*notes, f"mean weights: {stack.common()}"),
+            **common,
         )
+
+    def _fused(self, task: InpaintTask, config: Config, context: FitContext) -> tuple[Fused, Fused, int]:
+        """Candidates fused with the held-out pixels hidden, and without; and the steps the fusion learned."""
+        window = "x".join(map(str, task.frames.shape))
+
+        def copies(name: str, frames: Tensor, masks: Tensor, share: float) -> Candidates:
+            return kept(
+                context,
+                name,
+                window,
+                Candidates,
+                lambda: Candidates.of(frames, masks, config.propagation(), _until(share, context)),
+            )
+
+        blind = copies("blind", task.frames, task.masks, BLIND_SHARE)
+        context.progress(0.05, "copied with some pixels hidden")
+        seeing = blind
+        if context.holdout is not None:
+            seeing = copies("seeing", *without_holdout(task, context.holdout), COPY_SHARE)
+        context.progress(0.1, "copied")
+        learns = config.fusion == "adapted"
+        net = adapt(blind, context.holdout, context.seed) if learns else start_net()
+        fused = Fused(blind, net)
+        return fused, fused if seeing is blind else Fused(seeing, net), STEPS * learns
 
 
 METHODS = (Internal(),)

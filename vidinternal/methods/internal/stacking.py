@@ -1,9 +1,9 @@
-"""Convex weights over the fills of what nobody saw, fitted on the held-out holes of the same window.
+"""Convex weights of the generator's picture against the fused one, fitted on the held-out holes of the same window.
 
-Where a chain of flow ends at a known pixel, that pixel is copied. The rest has no truth anywhere in the window; there
-the candidates are weighed. Picking one by its score fails often and costly, weighing does not. At distance ``b`` from
-the hole's border the fill is ``sum_k w_bk C_k`` with ``w_bk >= 0``, ``sum_k w_bk = 1``: least squares on hidden known
-pixels that nobody saw either, with a ridge towards the weights of all distances together, and those towards equality.
+The generator knows what the whole clip looks like and wins where nothing was ever shown; the fusion has real pixels and
+wins elsewhere. Picking one by its score fails often and costly, weighing does not. In bin ``b`` (shown by other frames
+or not, and how far from the hole's border) the fill is ``sum_k w_bk C_k`` with ``w_bk >= 0``, ``sum_k w_bk = 1``: least
+squares on hidden known pixels, with a ridge towards the weights of all bins together, and those towards the fusion.
 """
 
 from __future__ import annotations
@@ -46,17 +46,19 @@ class Stack:
         return {n: round(float(w), 3) for n, w in zip(self.names, self.weights.mean(axis=0), strict=True)}
 
 
-def distance_bins(masks: Tensor) -> Tensor:
-    """How far inside the hole a pixel lies: 0 near the border, 1 middle, 2 far.
+def bins(masks: Tensor, unseen: Tensor) -> Tensor:
+    """Which weights a pixel gets: 0 near the hole's border, 1 middle, 2 far; 3 more where no other frame shows it.
 
     Args:
         masks: ``T 1 H W`` bool.
+        unseen: ``T 1 H W`` bool.
 
     Returns:
         ``T 1 H W`` int64; meaningful under ``masks`` alone.
     """
     depth = [cv2.distanceTransform(m[0].numpy().astype(np.uint8), cv2.DIST_L2, 5) for m in masks.cpu()]
-    return torch.bucketize(torch.from_numpy(np.stack(depth)).unsqueeze(1), torch.tensor(DISTANCES))
+    distance = torch.bucketize(torch.from_numpy(np.stack(depth)).unsqueeze(1), torch.tensor(DISTANCES))
+    return distance + (len(DISTANCES) + 1) * unseen.cpu()
 
 
 def convex(values: np.ndarray, truth: np.ndarray, towards: np.ndarray) -> np.ndarray:
@@ -82,27 +84,28 @@ def convex(values: np.ndarray, truth: np.ndarray, towards: np.ndarray) -> np.nda
     return weights / weights.sum() if weights.sum() > 0 else towards
 
 
-def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, unseen: Tensor, holdout: Holdout | None) -> Stack:
-    """Fit the weights of every distance.
+def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout | None) -> Stack:
+    """Fit the weights of every bin.
 
     Args:
-        candidates: By name, ``T 3 H W``.
-        index: ``T 1 H W``, from :func:`distance_bins`.
-        unseen: ``T 1 H W`` bool, where nothing was copied.
-        holdout: The hidden known pixels; None, or too few of them unseen, gives equal weights.
+        candidates: By name, ``T 3 H W``; the first is the one to trust without evidence.
+        index: ``T 1 H W``, from :func:`bins`.
+        holdout: The hidden known pixels; None, or too few of them, gives the first candidate alone where other frames
+            show a pixel, and equal weights where none does.
     """
     names = tuple(candidates)
-    equal = np.full(len(names), 1 / len(names))
-    weights = np.tile(equal, (len(DISTANCES) + 1, 1))
+    first = np.eye(len(names))[0]
+    weights = np.tile(first, (2 * (len(DISTANCES) + 1), 1))
+    weights[len(DISTANCES) + 1 :] = 1 / len(names)
     if holdout is None:
         return Stack(names, weights)
-    chosen = (holdout.masks.cpu() & unseen)[:, 0]
+    chosen = holdout.masks.cpu()[:, 0]
     if chosen.sum() < LEAST_PIXELS:
         return Stack(names, weights)
     values = np.stack([c.permute(0, 2, 3, 1)[chosen].double().numpy() for c in candidates.values()], axis=-1)
     truth = holdout.truth.cpu().permute(0, 2, 3, 1)[chosen].double().numpy()
     where = index[:, 0][chosen].numpy()
-    flat = convex(values.reshape(-1, len(names)), truth.reshape(-1), equal)
+    flat = convex(values.reshape(-1, len(names)), truth.reshape(-1), first)
     for b in range(len(weights)):
         mine = where == b
         few = mine.sum() < LEAST_PIXELS

@@ -10,5 +10,6 @@ CARDS = (
         summary="real pixels of other frames, copied along the flow; the rest continued smoothly",
         config=Config,
         paper="xu2019deep",
+        bytes_per_pixel=360,
     ),
 )

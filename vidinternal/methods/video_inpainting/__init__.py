@@ -20,6 +20,7 @@ CARDS = (
         paper=_PAPER,
         trains=True,
         work_side=_WORK_SIDE,
+        bytes_at_once=4_000,
     ),
     MethodCard(
         name="dip_vid",
@@ -29,6 +30,7 @@ CARDS = (
         paper=_PAPER,
         trains=True,
         work_side=_WORK_SIDE,
+        bytes_at_once=12_000,
     ),
     MethodCard(
         name="dip_vid_3d",
@@ -38,6 +40,7 @@ CARDS = (
         paper=_PAPER,
         trains=True,
         work_side=_WORK_SIDE,
+        bytes_at_once=20_000,
     ),
     MethodCard(
         name="dip_vid_flow",
@@ -47,6 +50,7 @@ CARDS = (
         paper=_PAPER,
         trains=True,
         work_side=_WORK_SIDE,
+        bytes_at_once=12_000,
         flow_strides=(1, 3, 5),
     ),
 )

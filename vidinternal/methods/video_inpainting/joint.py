@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from vidinternal.core.contracts import FitContext, FitResult
 from vidinternal.core.seeds import generator as seeded
 from vidinternal.learn.pace import Pace
+from vidinternal.learn.state_tree import from_tree, to_tree
 from vidinternal.learn.watch import Watch
 from vidinternal.methods.video_inpainting.config import DipVidConfig, DipVidFlowConfig
 from vidinternal.methods.video_inpainting.curriculum import (
@@ -55,6 +58,23 @@ class Schedule:
         return cls(order, config.passes * per_pass * config.inner_iterations, median)
 
 
+@dataclass
+class Place:
+    """How far a fit has come in its schedule.
+
+    Attributes:
+        batch: Batches that are done.
+        step: Iterations done on the batch at work.
+        stopped: Why the schedule was left; None while it goes on.
+        closing: Iterations left on the median batch at the end; None before that.
+    """
+
+    batch: int = 0
+    step: int = 0
+    stopped: str | None = None
+    closing: int | None = None
+
+
 class JointFit:
     """Trains until the schedule, the cap, the time or the patience ends.
 
@@ -75,10 +95,30 @@ class JointFit:
         self.pace = Pace(context.budget, self.cap)
         self.watch = Watch(context, self.pace, config.patience)
         self.render_cost = _RENDER_COST * len(windows(self.total, config.batch))
+        self.place = Place()
+        size = "x".join(map(str, trainer.footage.frames.shape))
+        self.fits = f"{trainer.generator.signature}/{size}"
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next iteration depends on, as a tree."""
+        return {"trainer": self.trainer.state(), "pace": self.pace.state(), "watch": self.watch.state()} | {
+            "place": to_tree(self.place)
+        }
+
+    def _go_on(self) -> None:
+        """Take up the last checkpoint of a fit that was killed, if there is one."""
+        saved = self.context.checkpoint.load("fit", self.fits) if self.context.checkpoint is not None else None
+        if saved is not None:
+            self.trainer.load_state(saved["trainer"])
+            self.pace.load_state(saved["pace"])
+            self.watch.load_state(saved["watch"])
+            self.place = from_tree(Place, saved["place"])
 
     def run(self) -> FitResult:
-        """Train and return the best output."""
-        stopped = self._train()
+        """Train, from the last checkpoint if there is one, and return the best output."""
+        self._go_on()
+        stopped = self.place.stopped or self._train()
+        self.place.stopped = stopped
         if stopped == "budget" or (stopped == "iterations" and self.cap < self.schedule.iterations):
             self._close()
         self._look()
@@ -95,18 +135,26 @@ class JointFit:
 
     def _train(self) -> str:
         """Go through the schedule; return why it ended."""
-        for batch in self.schedule.batches:
+        place = self.place
+        for batch in islice(self.schedule.batches, place.batch, None):
             data = self.trainer.prepare(batch)
-            for _ in range(self.config.inner_iterations):
+            while place.step < self.config.inner_iterations:
                 reason = self._reason_to_stop()
                 if reason:
                     return reason
                 self._step(data)
+                place.step += 1
                 if self.pace.iteration % self.config.look_every == 0:
                     self._look_in_passing()
+                self._checkpoint()
             if batch.ends_pass:
                 self._look_in_passing()
+            place.batch, place.step = place.batch + 1, 0
         return "iterations"
+
+    def _checkpoint(self) -> None:
+        if self.context.checkpoint is not None:
+            self.context.checkpoint.offer("fit", self.fits, self.state)
 
     def _reason_to_stop(self) -> str | None:
         if self.watch.diverged:
@@ -123,11 +171,15 @@ class JointFit:
 
     def _close(self) -> None:
         """Train on the median batch before the output is taken."""
-        data = self.trainer.prepare(self.schedule.median)
-        for _ in range(max(self._closing_iterations(), self.cap - self.pace.iteration)):
+        data, place = self.trainer.prepare(self.schedule.median), self.place
+        if place.closing is None:
+            place.closing = max(self._closing_iterations(), self.cap - self.pace.iteration)
+        while place.closing > 0:
             if self.pace.over_cap() or self.pace.over_budget(self.render_cost):
                 return
             self._step(data)
+            place.closing -= 1
+            self._checkpoint()
 
     def _step(self, data: BatchData) -> None:
         self.trainer.step(data)

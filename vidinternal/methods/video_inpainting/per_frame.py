@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from vidinternal.core.contracts import FitContext, FitResult, HistoryPoint, Holdout
 from vidinternal.core.seeds import branch
 from vidinternal.learn.pace import Pace
+from vidinternal.learn.state_tree import from_tree, to_tree
 from vidinternal.learn.stopping import BestSoFar
 from vidinternal.learn.watch import not_finite
 from vidinternal.methods.video_inpainting.config import DipConfig
@@ -34,6 +36,23 @@ class _FrameFit:
     weights: Mapping[str, Tensor]
 
 
+@dataclass
+class _Done:
+    """The frames that are fitted.
+
+    Attributes:
+        frames: ``T 3 H W``, fitted or as they came.
+        weights: Of the last frame's network.
+        reasons: Why each fit ended.
+        history: One point for each frame.
+    """
+
+    frames: Tensor
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    history: tuple[HistoryPoint, ...] = ()
+
+
 class PerFrameFit:
     """Fits the frames that have a hole, one after another; the others are returned as they came.
 
@@ -54,26 +73,39 @@ class PerFrameFit:
         share = full if config.iterations is None else config.iterations // len(self.wanted)
         self.cap = max(1, min(full, share))
 
+        self.fits = f"{self.shape.signature()}/{'x'.join(map(str, footage.frames.shape))}"
+        self.done = _Done(footage.frames.clone())
+
     def run(self) -> FitResult:
-        """Fit every frame and return the assembled output with the weights of the last frame's network."""
-        frames, fits, history, signature = self.footage.frames.clone(), [], [], ""
-        for number, index in enumerate(self.wanted):
+        """Fit every frame and return the assembled output with the weights of the last frame's network.
+
+        A fit that was killed goes on from its last checkpoint, within the frame it was at.
+        """
+        saved = self.context.checkpoint.load("fit", self.fits) if self.context.checkpoint is not None else None
+        running = None
+        if saved is not None:
+            self.done, running = from_tree(_Done, saved["done"]), saved["running"]
+            self.done.frames = self.done.frames.to(self.footage.frames)
+        done, signature = self.done, self.shape.signature()
+        for number in range(len(done.history), len(self.wanted)):
+            index = self.wanted[number]
             generator = self._generator(index)
             signature = generator.signature
-            fit = self._fit(index, number, generator)
-            frames[index] = fit.frame
-            fits.append(fit)
-            iterations, seconds = sum(f.iterations for f in fits), sum(f.seconds for f in fits)
-            history.append(HistoryPoint(iterations, seconds, fit.terms, fit.score))
-        reasons = {fit.stopped for fit in fits}
+            fit, running = self._fit(index, number, generator, running), None
+            done.frames[index] = fit.frame
+            done.weights = fit.weights
+            done.reasons = (*done.reasons, fit.stopped)
+            before = done.history[-1] if done.history else HistoryPoint(0, 0.0, {})
+            iterations, seconds = before.iteration + fit.iterations, before.seconds + fit.seconds
+            done.history = (*done.history, HistoryPoint(iterations, seconds, fit.terms, fit.score))
         ordered = ("diverged", "budget", "held-out score", "iterations")
         return FitResult(
-            frames=frames,
-            stopped=next(reason for reason in ordered if reason in reasons),
-            iterations=history[-1].iteration,
-            seconds=history[-1].seconds,
-            history=tuple(history),
-            weights=fits[-1].weights,
+            frames=done.frames,
+            stopped=next(reason for reason in ordered if reason in done.reasons),
+            iterations=done.history[-1].iteration,
+            seconds=done.history[-1].seconds,
+            history=done.history,
+            weights=done.weights,
             signature=signature,
         )
 
@@ -83,12 +115,21 @@ class PerFrameFit:
         generator.start_from(self.config, self.context)
         return generator
 
-    def _fit(self, index: int, number: int, generator: Generator) -> _FrameFit:
+    def _fit(self, index: int, number: int, generator: Generator, running: Mapping[str, Any] | None) -> _FrameFit:
         left = len(self.wanted) - number
         pace = Pace(self.context.budget.share(1.0 / left), self.cap)
         trainer = Trainer(self.footage, generator, self.config)
         data = trainer.prepare(Batch((index,)))
         holdout, best, stopped = self._holdout(index), BestSoFar(self.config.patience), None
+        if running is not None:
+            trainer.load_state(running["trainer"])
+            pace.load_state(running["pace"])
+            best.load_state(running["best"])
+
+        def state() -> dict[str, Any]:
+            now = {"trainer": trainer.state(), "pace": pace.state(), "best": best.state()}
+            return {"done": to_tree(self.done), "running": now}
+
         while stopped is None:
             output = trainer.step(data)
             pace.tick()
@@ -106,6 +147,8 @@ class PerFrameFit:
             if stopped or pace.iteration % _TELL_EVERY == 0:
                 share = (number + pace.share()) / len(self.wanted)
                 self.context.progress(share, f"frame {number + 1} of {len(self.wanted)}, iteration {pace.iteration}")
+            if self.context.checkpoint is not None and stopped is None:
+                self.context.checkpoint.offer("fit", self.fits, state)
         score = best.score if holdout is not None else None
         terms = trainer.objective.values()
         return _FrameFit(best.kept()[0], stopped, pace.iteration, pace.seconds(), terms, score, generator.weights())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vidinternal.core.contracts import FlowSet, InpaintTask
 from vidinternal.core.errors import UsageError
+from vidinternal.learn.checkpoint import restore
 from vidinternal.learn.objective import Objective
+from vidinternal.learn.state_tree import network_tree, optimiser_tree, restore_optimiser
 from vidinternal.methods.video_inpainting.config import DipVidFlowConfig, SharedConfig
 from vidinternal.methods.video_inpainting.curriculum import Batch
 from vidinternal.methods.video_inpainting.generator import Generator, Output
@@ -176,6 +179,20 @@ class Trainer:
                 image[pairs.neighbour], image[pairs.reference], flow * pairs.scale, pairs.affected, self.norm
             )
         return terms
+
+    def state(self) -> dict[str, Any]:
+        """Weights, optimiser and latest terms, as a tree."""
+        return {
+            "weights": network_tree(self.generator.network),
+            "optimiser": optimiser_tree(self.optimiser),
+            "terms": self.objective.values(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        restore(self.generator.network, state["weights"], "checkpoint")
+        restore_optimiser(self.optimiser, state["optimiser"])
+        self.objective.load_values(state["terms"])
 
     def render(self, rows: range) -> Tensor:
         """``N 3 H W`` output for a run of frames generated together."""

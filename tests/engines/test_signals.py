@@ -1,0 +1,95 @@
+"""Ctrl-C and SIGTERM: one asks, two end at once; each tested on a real process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import media_made
+from vidinternal.engines.signals import Signals
+
+LONG = ("--set", "inpaint.method=dip_vid", "--set", "inpaint.depth=2", "--set", "shots.detector=none")
+
+
+def test_the_first_signal_asks_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Signals() as signals:
+        assert not signals.stop.asked
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def start(tmp_path: Path, *more: str, clips: int = 1) -> subprocess.Popen[str]:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(clips):
+        media_made.clip(folder / f"{number}.mkv", size=(48, 32), frames=9)
+    out = str(tmp_path / "out")
+    command = [sys.executable, "-m", "vidinternal.cli.main", "run", "inpaint", str(folder), "-o", out]
+    command += ["--region", "12,8,16,10", "--set", "encode.codec=ffv1", *LONG, *more]
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=quiet, start_new_session=True)
+
+
+def wait_for(tmp_path: Path, pattern: str, count: int = 1) -> None:
+    for _ in range(1200):
+        if len(list(tmp_path.rglob(pattern))) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{pattern} never came")
+
+
+def test_once_the_window_is_finished_and_the_command_to_go_on_is_said(tmp_path: Path) -> None:
+    run = start(tmp_path, "--set", "inpaint.iterations=60", "--set", "shots.window=6", "--set", "shots.overlap=1")
+    wait_for(tmp_path, "masks-*/window-0000")
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=100)
+    assert run.returncode == 130
+    assert told.count("\n") == 1, told
+    assert told.startswith("interrupted (")
+    assert "to go on: vidinternal run inpaint" in told
+    assert not list((tmp_path / "out").glob("*.mkv"))
+
+
+def test_twice_it_stops_at_once(tmp_path: Path) -> None:
+    run = start(tmp_path, "--set", "inpaint.iterations=1000000", "--set", "inpaint.passes=100000")
+    wait_for(tmp_path, "flow-*/window-0000")
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=100)
+    assert run.returncode == 130
+    assert told.count("\n") == 1, told
+    assert "interrupted at once" in told
+    assert "to go on: vidinternal run inpaint" in told
+    assert not list((tmp_path / "out").glob("*.mkv"))
+    assert list(tmp_path.rglob("flow-*/window-0000/manifest.json"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> None:
+    run = start(
+        tmp_path, "--jobs", "2", "--set", "inpaint.iterations=1000000", "--set", "inpaint.passes=99999", clips=2
+    )
+    wait_for(tmp_path, "flow-*/window-0000", count=2)
+    run.send_signal(how)
+    if how == signal.SIGTERM:
+        time.sleep(0.3)
+        run.send_signal(how)
+    _, told = run.communicate(timeout=100)
+    assert run.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
+    assert "Traceback" not in told
+    for _ in range(200):
+        try:
+            os.killpg(run.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a worker outlived its parent")

@@ -1,0 +1,148 @@
+"""Everything cheap that could stand under the hole, and what is known of each of it.
+
+Real pixels copied along the flow three ways (with the flow thrown away in a wide ring, in a narrow one on what the
+first round copied, and after another prefill), each from the past and from the future, and two smooth continuations.
+None wins everywhere; which one is right at a pixel is told by :mod:`vidinternal.methods.internal.evidence` and decided
+by :mod:`vidinternal.methods.internal.fusion`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vidinternal.ops.copied import FlowCopy, WayCopy
+from vidinternal.ops.propagate import propagate
+from vidinternal.ops.settings import PropagateSettings
+from vidinternal.ops.spatial_fill import spatial_fill
+
+OutOfTime = Callable[[], bool]
+
+NAMES = ("harmonic", "telea", "wide", "past", "future", "narrow", "prefilled")
+"""Candidates in the order of the weights of the fusion."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """How the pixels of one copy came to the hole from one side of time.
+
+    Attributes:
+        reached: ``N`` bool, whether anything was copied.
+        residual: ``N`` pixels, forward/backward residuals of the whole path.
+        steps: ``N`` frames.
+        displacement: ``N`` pixels between the place in the hole and the place it was copied from.
+    """
+
+    reached: Tensor
+    residual: Tensor
+    steps: Tensor
+    displacement: Tensor
+
+    @classmethod
+    def of(cls, way: WayCopy) -> Path:
+        """What is to be known of a copy."""
+        return cls(way.reached, way.residual, way.steps.float(), way.displacement)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """One copy: its two paths, and how far its colours had to be shifted to meet the known ones.
+
+    Attributes:
+        past: Path from the past.
+        future: Path from the future.
+        shift: ``N`` mean absolute shift over RGB.
+    """
+
+    past: Path
+    future: Path
+    shift: Tensor
+
+    @classmethod
+    def of(cls, copy: FlowCopy) -> Copied:
+        """What is to be known of a copy."""
+        return cls(Path.of(copy.backward), Path.of(copy.forward), copy.shift)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Fills of the hole pixels, made with some pixels hidden.
+
+    Attributes:
+        frames: ``T 3 H W``, known pixels and the narrow copy.
+        masks: ``T 1 H W`` bool, what was hidden.
+        confidence: ``T 1 H W`` of the narrow copy.
+        provenance: ``T 1 H W`` int16 of the narrow copy.
+        covered: Share of the hole that the narrow copy reached.
+        where: ``N`` the hole pixels as flat indices into ``T H W``, ascending.
+        colours: By name, ``N 3``.
+        copies: By name (wide, narrow, prefilled), how the pixels came.
+    """
+
+    frames: Tensor
+    masks: Tensor
+    confidence: Tensor
+    provenance: Tensor
+    covered: float
+    where: Tensor
+    colours: dict[str, Tensor]
+    copies: dict[str, Copied]
+
+    @classmethod
+    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings, out_of_time: OutOfTime) -> Candidates:
+        """Make them from ``frames`` ``T 3 H W`` with ``masks`` ``T 1 H W`` hidden, as far as the time allows.
+
+        What there was no time for is represented by what there is: the first round stands for the others.
+        """
+        frames, masks = frames.cpu(), masks.cpu()
+        rounds: list[FlowCopy] = []
+
+        def keep(_number: int, copied: FlowCopy) -> bool:
+            rounds.append(copied)
+            return True
+
+        narrow = propagate(frames, masks, settings, go_on=keep, out_of_time=out_of_time)
+        wide = rounds[0] if rounds else narrow
+        other = settings.model_copy(update={"fill": "telea", "refine_ring": settings.ring, "rounds": 2})
+        prefilled = wide if out_of_time() else propagate(frames, masks, other, out_of_time=out_of_time)
+        where = narrow.backward.where
+        pictures = {
+            "harmonic": spatial_fill(frames, masks, "harmonic"),
+            "telea": spatial_fill(frames, masks, "telea"),
+            "wide": wide.frames,
+            "past": narrow.backward.picture(narrow.frames),
+            "future": narrow.forward.picture(narrow.frames),
+            "narrow": narrow.frames,
+            "prefilled": prefilled.frames,
+        }
+        return cls(
+            frames=narrow.frames,
+            masks=masks,
+            confidence=narrow.confidence,
+            provenance=narrow.provenance,
+            covered=narrow.covered,
+            where=where,
+            colours={name: under_the_hole(pictures[name], where) for name in NAMES},
+            copies={n: Copied.of(c) for n, c in (("wide", wide), ("narrow", narrow), ("prefilled", prefilled))},
+        )
+
+    def rows_of(self, frame: int) -> slice:
+        """The rows of the hole pixels of one frame."""
+        area = self.masks.shape[-2] * self.masks.shape[-1]
+        ends = torch.searchsorted(self.where, torch.tensor([frame * area, (frame + 1) * area]))
+        return slice(int(ends[0]), int(ends[1]))
+
+    def unseen(self) -> Tensor:
+        """``T 1 H W`` bool: hidden, and shown by no other frame."""
+        return self.masks & (self.provenance < 0)
+
+
+def under_the_hole(picture: Tensor, where: Tensor) -> Tensor:
+    """``N 3`` colours of ``T 3 H W`` at the flat indices ``where`` into ``T H W``."""
+    count, channels, height, width = picture.shape
+    area = height * width
+    flat = picture.reshape(count, channels, area)
+    return flat[where // area, :, where % area]

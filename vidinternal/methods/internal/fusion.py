@@ -1,0 +1,185 @@
+"""Learned fusion: for every hidden pixel, convex weights over the candidates, from the evidence for each.
+
+ZSSR's idea carried to holes: the hole's own mask is hidden on known places of the same clip, the candidates are made
+there in the same way, and a network learns which of them was right. It sees evidence, no pictures, so it is small
+(some thousand weights), learns from a few ten thousand pixels in seconds, and what it learned on one clip holds on
+another: it starts from weights learned on the sample clips and is only pulled away from them as far as this clip's own
+hidden holes ask for.
+
+The fill is ``sum_k w_k(e) C_k`` with ``w = softmax(f(e))``: no candidate, no fill; it never invents a colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import torch
+import torch.nn.functional as nn_functional
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from vidinternal.core.contracts import Holdout
+from vidinternal.core.seeds import generator
+from vidinternal.methods.internal.candidates import NAMES, Candidates, under_the_hole
+from vidinternal.methods.internal.evidence import COUNT, Evidence
+
+HIDDEN = 32
+RANGE = 4.0
+"""Standard deviations beyond which evidence is cut: what was never seen must not decide."""
+SMOOTHING = 5
+"""Side of the box, pixels, over which weights are averaged so that they leave no edges."""
+LEAST_PIXELS = 200
+MOST_PIXELS = 60_000
+START = "fusion.safetensors"
+STEPS = 120
+"""Optimiser steps on a window's own hidden holes."""
+
+
+class FusionNet(nn.Module):
+    """Evidence to convex weights.
+
+    Args:
+        hidden: Width of the two hidden layers.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, hidden: int = HIDDEN) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(COUNT))
+        self.register_buffer("deviation", torch.ones(COUNT))
+        self.first, self.second = nn.Linear(COUNT, hidden), nn.Linear(hidden, hidden)
+        self.last = nn.Linear(hidden, len(NAMES))
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """``N COUNT`` to ``N K`` weights, not negative, of sum 1."""
+        x = ((evidence - self.mean) / self.deviation).clamp(-RANGE, RANGE)
+        return self.last(self.second(self.first(x).tanh()).tanh()).softmax(dim=1)
+
+
+@cache
+def _start() -> dict[str, Tensor]:
+    return load(files("vidinternal.methods.internal").joinpath(START).read_bytes())
+
+
+def start_net() -> FusionNet:
+    """A network with the weights learned on the sample clips (``train_fusion.py``)."""
+    net = FusionNet()
+    net.load_state_dict(_start())
+    return net
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pixels of known colour.
+
+    Attributes:
+        evidence: ``N COUNT``.
+        colours: ``N K 3`` candidates.
+        truth: ``N 3``.
+    """
+
+    evidence: Tensor
+    colours: Tensor
+    truth: Tensor
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def examples(candidates: Candidates, where: Tensor, truth: Tensor, seed: int, most: int = MOST_PIXELS) -> Examples:
+    """Draw pixels of known colour.
+
+    Args:
+        candidates: Made with these pixels hidden.
+        where: ``T 1 H W`` bool, hidden pixels of known colour.
+        truth: ``T 3 H W``, read there alone.
+        seed: Of the draw.
+        most: Number of pixels.
+    """
+    chosen = where.flatten().nonzero()[:, 0]
+    if len(chosen) > most:
+        keep = torch.randperm(len(chosen), generator=generator(seed, "examples"))[:most]
+        chosen = chosen[keep.sort()[0]]
+    rows = torch.searchsorted(candidates.where, chosen)
+    evidence, source = [], Evidence(candidates)
+    for frame in range(len(candidates.masks)):
+        span = candidates.rows_of(frame)
+        mine = rows[(rows >= span.start) & (rows < span.stop)] - span.start
+        if len(mine):
+            evidence.append(source.of(frame)[mine])
+    colours = torch.stack([candidates.colours[name][rows].float() for name in NAMES], dim=1)
+    return Examples(torch.cat(evidence), colours, under_the_hole(truth.cpu(), chosen).float())
+
+
+@dataclass(frozen=True)
+class FusionFit:
+    """How long and how freely the fusion learns.
+
+    Attributes:
+        steps: Optimiser steps.
+        rate: Peak step size.
+        anchor: Pull towards the weights it started from.
+        batch: Pixels in a step.
+    """
+
+    steps: int = STEPS
+    rate: float = 2e-3
+    anchor: float = 3e-3
+    batch: int = 4096
+
+
+def fit_fusion(net: FusionNet, known: Examples, seed: int, how: FusionFit | None = None) -> FusionNet:
+    """Learn from hidden pixels, in place; squared error relative to that of the best single candidate."""
+    how = how or FusionFit()
+    random = generator(seed, "fusion")
+    anchor = [p.detach().clone() for p in net.parameters()]
+    scale = float((known.colours - known.truth.unsqueeze(1)).square().mean(dim=(0, 2)).min()) + 1e-5
+    optimiser = torch.optim.Adam(net.parameters(), lr=how.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, how.steps)
+    for _ in range(how.steps):
+        rows = torch.randint(len(known), (min(how.batch, len(known)),), generator=random)
+        fused = (net(known.evidence[rows]).unsqueeze(2) * known.colours[rows]).sum(dim=1)
+        loss = (fused - known.truth[rows]).square().mean() / scale
+        pull = sum((p - q).square().sum() for p, q in zip(net.parameters(), anchor, strict=True))
+        optimiser.zero_grad(set_to_none=True)
+        (loss + how.anchor * pull).backward()
+        optimiser.step()
+        schedule.step()
+    return net
+
+
+def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> FusionNet:
+    """The fusion for this window: the start, pulled towards what its held-out holes tell."""
+    net = start_net()
+    if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS:
+        return net
+    return fit_fusion(net, examples(candidates, holdout.masks.cpu(), holdout.truth, seed), seed)
+
+
+def fuse(net: FusionNet, candidates: Candidates) -> Tensor:
+    """``T 3 H W``: the hole filled; known pixels untouched."""
+    result = candidates.frames.clone()
+    source = Evidence(candidates)
+    for frame in range(len(result)):
+        hole = candidates.masks[frame, 0]
+        if not hole.any():
+            continue
+        rows = candidates.rows_of(frame)
+        with torch.no_grad():
+            weights = smooth(net(source.of(frame)), hole)
+        colours = torch.stack([candidates.colours[name][rows].float() for name in NAMES], dim=1)
+        result[frame][:, hole] = (weights.unsqueeze(2) * colours).sum(dim=1).clamp(0, 1).T.to(result)
+    return result
+
+
+def smooth(weights: Tensor, hole: Tensor) -> Tensor:
+    """Average ``N K`` weights over a small box inside ``hole`` ``H W``; their sum stays 1."""
+    maps = torch.zeros((1, weights.shape[1] + 1, *hole.shape))
+    maps[0, :-1, hole] = weights.T
+    maps[0, -1, hole] = 1.0
+    mean = nn_functional.avg_pool2d(maps, SMOOTHING, 1, SMOOTHING // 2)[0][:, hole]
+    return (mean[:-1] / mean[-1:].clamp(min=1e-6)).T

@@ -1,0 +1,47 @@
+"""What happens around a run: taking up where the last one was, saying why something is made again, and the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vidinternal.media.part_file import remove_part
+from vidinternal.runner.keys import reasons, stage_keys
+from vidinternal.runner.ledger import Ledger
+
+if TYPE_CHECKING:
+    from vidinternal.runner.run import Run
+
+
+def begin(run: Run) -> None:
+    """Take up the job's memory as it is now that nobody else can write it, and clear away what a killed run left."""
+    run.ledger = Ledger.of(run.job)
+    if run.ledger.damaged:
+        run.say(f"damaged in the workspace and begun anew: jobs/{run.ledger.path.name}")
+    if run.job.fresh and run.ledger.pending is None:
+        run.ledger.pending = run.ledger.again + 1
+        run.ledger.save()
+    run.take(run.parts_of(run.ledger.generation(run.job.fresh)))
+    run.budget.charge(run.ledger.spent.get(run.name, 0.0))
+    remove_part(run.job.inputs.destination, run.token)
+
+
+def say_why(run: Run) -> None:
+    """Tell why stages are made again, and remember what they are made of now."""
+    redone = [s.name for s in run.spec.stages if s.kept and not run.workspace.any(s.name, run.keys[s.name])]
+    for line in reasons(run.ledger.parts, run.parts, redone):
+        run.say(line)
+    run.ledger.parts, run.ledger.workspace = run.parts, str(run.workspace.folder)
+    run.ledger.save()
+
+
+def end(run: Run) -> None:
+    """Make the results of ``--fresh`` the ones that count, and drop those they replace."""
+    old = run.parts_of(run.ledger.again)
+    replaced = run.ledger.pending is not None and run.job.fresh
+    run.ledger.spent = {}
+    if replaced and run.ledger.pending is not None:
+        run.ledger.again, run.ledger.pending = run.ledger.pending, None
+    run.ledger.save()
+    freed = run.workspace.forget(stage_keys(old)) if replaced else 0
+    if freed:
+        run.say(f"--fresh: the earlier intermediate results were replaced ({freed / 2**20:.1f} MiB)")

@@ -1,0 +1,69 @@
+"""``verify``: the checks a run makes of its result, on any result at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from vidinternal.core.clip import ClipInfo
+from vidinternal.core.contracts import Progress, no_progress
+from vidinternal.core.errors import UserError
+from vidinternal.media.codecs import CodecName, EncodeSettings, choose
+from vidinternal.media.probe import probe
+from vidinternal.media.rehearsal import Losses, rehearse
+from vidinternal.media.stream import open_video
+from vidinternal.media.verify import Limit, Verification, verify
+from vidinternal.runner.asked_mask import Asked, AskedMask
+
+_LOSSLESS = ("ffv1",)
+
+
+def verify_files(
+    result: Path,
+    source: Path,
+    asked: Asked | None = None,
+    limit: Limit | None = None,
+    progress: Progress = no_progress,
+) -> Verification:
+    """Hold a file against the source it was made from.
+
+    Args:
+        result: The file.
+        source: The source.
+        asked: Where changes were asked for; nowhere when None.
+        limit: What may happen to samples elsewhere; when None, nothing where the result's codec is always lossless, and
+            50 dB where it is not.
+        progress: Tells how far it is.
+
+    Raises:
+        MediaError: A file cannot be read.
+        MaskError: The mask or a region does not fit the source.
+    """
+    info = probe(source)
+    codec = _codec(result)
+    masks = AskedMask(asked, info) if asked else None
+    losses = _losses(info, codec, result)
+    return verify(
+        result,
+        info,
+        limit=limit or Limit(lossless=codec in _LOSSLESS),
+        allowed=masks.may_change if masks else None,
+        forgiven=losses.names,
+        progress=progress,
+    )
+
+
+def _codec(path: Path) -> str:
+    with open_video(path) as (_, stream):
+        return stream.codec_context.codec.canonical_name
+
+
+def _losses(info: ClipInfo, codec: str, result: Path) -> Losses:
+    """What a file of this codec and container cannot keep of the source; nothing is forgiven where that is unknown."""
+    if codec not in get_args(CodecName):
+        return Losses()
+    fields: dict[str, Any] = {"codec": codec}
+    try:
+        return rehearse(info, choose(EncodeSettings(**fields), info, result), result.suffix)
+    except UserError:
+        return Losses()
