@@ -61,7 +61,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_with_130(
     monkeypatch.setattr("vidinternal.engines.local.run_batch", interrupt)
     done = CliRunner().invoke(app, ["run", "inpaint", str(clip), "-o", str(tmp_path / "c.mkv"), "--region", "9,9,12,8"])
     assert done.exit_code == 130
-    assert "give the same command again" in done.stderr
+    assert "to go on: vidinternal" in done.stderr
 
 
 def test_a_folder_goes_on_after_a_failed_clip_and_leaves_with_one(clip: Path, tmp_path: Path) -> None:

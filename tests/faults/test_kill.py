@@ -69,10 +69,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     clip = media_made.clip(root / "clip.mkv", size=(48, 32), frames=9)
     command = [sys.executable, "-m", "tests.faults.rig", str(root)]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipe = subprocess.PIPE
     with (
         (root / "errors.txt").open("w") as errors,
-        subprocess.Popen(command, stderr=errors, text=True, env=quiet, **pipes) as rig,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, env=quiet) as rig,
     ):
         bare = Ground(root, clip, rig, {})
         whole = bare.run([bare.asked(method, method) for method in METHODS])
@@ -115,7 +115,8 @@ def test_killed_at_twenty_random_moments(ground: Ground) -> None:
         assert ground.bytes_of(where) == ground.bytes_of(method), (method, stage, event)
         assert not ground.leftovers(where), (method, stage, event)
         repeated = killed["steps"] + resumed["steps"] - ground.whole[method]["steps"]
-        assert 0 <= repeated <= 1, (method, stage, event)
+        # the step at work, and the one before where it was a frame's or a window's last
+        assert 0 <= repeated <= 2, (method, stage, event)
 
 
 def test_killed_again_and_again(ground: Ground) -> None:
@@ -166,7 +167,7 @@ def test_making_everything_anew_goes_on_too_and_keeps_the_old_until_it_is_done(g
     assert kept < _results(ground.root / "fresh"), "the old results are still there"
     resumed = ground.run([ground.asked(method, "fresh", fresh=True)])[0]
     assert 0 < resumed["steps"] < total
-    assert killed["steps"] + resumed["steps"] <= total + 1
+    assert killed["steps"] + resumed["steps"] <= total + 2
     assert any("--fresh" in line and "replaced" in line for line in resumed["said"])
     assert not kept & _results(ground.root / "fresh")
     assert ground.bytes_of("fresh") == ground.bytes_of(method)

@@ -76,7 +76,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, most_pixels: int) -> list[tuple[int
 def oom_size(frames: Any, request: FillRequest) -> tuple[int, int]:
     from vidinternal.ops.resample import working_size
 
-    return working_size(*frames.shape[-2:], request.max_side or card(request.method, "inpaint").work_side)
+    height, width = frames.shape[-2:]
+    return working_size(height, width, request.max_side or card(request.method, "inpaint").work_side)
 
 
 def test_an_accelerator_without_room_fills_smaller_pictures_and_says_so(

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import re
 from pathlib import Path
 
@@ -18,9 +17,10 @@ PACKAGE = ROOT / "vidinternal"
 WATCHED = """
 import atexit, json, vidinternal.cli.main, vidinternal.runner.run
 SEEN = []
-NEVER = ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request", "http.client.connect",
-         "ftplib.connect", "smtplib.connect", "webbrowser.open", "pickle.find_class", "marshal.loads", "os.system",
-         "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn", "ctypes.dlopen")
+NEVER = ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request",
+         "http.client.connect", "ftplib.connect", "smtplib.connect", "webbrowser.open", "pickle.find_class",
+         "marshal.loads", "os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn",
+         "ctypes.dlopen")
 def watch(event, arguments):
     if event in NEVER and not importing():
         SEEN.append([event, repr(arguments)[:200]])
@@ -212,10 +212,10 @@ def test_an_archive_given_as_a_mask_is_refused_and_nothing_is_unpacked(tmp_path:
 
     with zipfile.ZipFile(tmp_path / "masks.zip", "w") as archive:
         archive.writestr("../outside.png", b"x")
-    before = sorted(os.listdir(tmp_path)), sorted(os.listdir(tmp_path.parent))
+    before = sorted(tmp_path.iterdir()), sorted(tmp_path.parent.iterdir())
     with pytest.raises(MaskError):
         open_masks(tmp_path / "masks.zip")
-    assert (sorted(os.listdir(tmp_path)), sorted(os.listdir(tmp_path.parent))) == before
+    assert (sorted(tmp_path.iterdir()), sorted(tmp_path.parent.iterdir())) == before
 
 
 def test_attachments_and_titles_of_a_source_are_never_files(tmp_path: Path) -> None:

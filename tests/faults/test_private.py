@@ -10,6 +10,7 @@ from tests.faults.runs import command, job
 from vidinternal.cli.main import app
 from vidinternal.core.errors import ResourceError
 from vidinternal.runner import private
+from vidinternal.runner.job import Silent
 from vidinternal.runner.run import run_job
 from vidinternal.stages.encode import Encode
 
@@ -42,9 +43,7 @@ def test_a_failed_private_run_keeps_what_it_has_says_so_and_removes_it_when_done
     work = replace(job(tmp_path), private=True, workspace=tmp_path / "work")
     told: list[str] = []
 
-    class Told:
-        def progress(self, *_: Any) -> None: ...
-
+    class Told(Silent):
         def note(self, line: str) -> None:
             told.append(line)
 

@@ -67,7 +67,7 @@ def treat(path: Path, folder: Path, settings: Iterable[str] = ()) -> Outcome:
         fault = faults(said, done.returncode, result)
         if not fault and took > REFUSAL_SECONDS:
             fault = f"refused after {took:.0f} s"
-        return Outcome(name, done.returncode, refusal(said).replace(f"{path}: ", ""), fault)
+        return Outcome(name, done.returncode, refusal(said).replace(f"{path}: ", "").replace(f"{place}/", ""), fault)
 
 
 def refusal(said: str) -> str:

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import media_made
 from tests.fuzz import hunt
 from tests.fuzz.__main__ import COUNTS, MAKERS, SUMMARY
+from tests.fuzz.awkward import TABLE as AWKWARD
+from tests.fuzz.awkward import treat
 from tests.fuzz.mutate import MUTATORS, mutate
 from tests.fuzz.targets import TARGETS, judge
 
@@ -54,3 +57,14 @@ def test_every_target_refuses_and_accepts(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("\0{[", encoding="utf-8")
     for kind in TARGETS:
         assert judge(kind, tmp_path / "x.yaml")[0] == "refused"
+
+
+def test_every_awkward_file_ended_well() -> None:
+    rows = [line for line in AWKWARD.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 90
+    assert [row for row in rows if not row.endswith(" |  |")] == []
+
+
+@pytest.mark.parametrize("name", ["vfr", "odd_size", "one_frame", "truncated", "headless", "not_media"])
+def test_a_made_awkward_file_ends_well(name: str, tmp_path: Path) -> None:
+    assert treat(media_made.awkward(name, tmp_path), tmp_path).fault == ""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from vidinternal.core.clip import Shot
 from vidinternal.stages.artifacts import Windows
-from vidinternal.stages.shots import Config, cut_windows, window_length
+from vidinternal.stages.shots import cut_windows
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(0, 8), st.integers(6, 60))
@@ -23,10 +23,3 @@ def test_windows_cover_every_frame_once_and_fit(lengths: list[int], overlap: int
         assert shot.start <= window.start < window.end <= shot.end
     for before, after in pairwise(windows):
         assert before.end - after.start == after.overlap
-
-
-def test_large_frames_get_shorter_windows_and_never_too_short_ones() -> None:
-    config = Config(memory=1.0)
-    assert window_length(config, 320, 180) == config.window
-    assert window_length(config, 1920, 1080) < config.window
-    assert window_length(config, 7680, 4320) == config.overlap + 5

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MOTIONS = ("still", "slow", "fast", "zoom", "shake")
-"""What the camera does."""
+MOTIONS = ("still", "near", "slow", "fast", "zoom", "shake")
+"""What the camera does; ``still`` and ``near`` stand on a tripod, one with the whole view, one with a corner of it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def pose(motion: str, share: float, signs: tuple[float, float]) -> Pose:
     wave = 2 * math.pi * share
     poses = {
         "still": Pose(1.0, 0.5, 0.5),
+        "near": Pose(0.6, 0.5 + 0.4 * side, 0.5 + 0.4 * rise),
         "slow": Pose(0.8, 0.5 + 0.15 * side * (2 * share - 1), 0.5 + 0.15 * rise * (share - 0.5)),
         "fast": Pose(0.6, 0.5 + 0.45 * side * (2 * share - 1), 0.5 + 0.3 * math.sin(0.7 * wave + rise)),
         "zoom": Pose(0.75 + 0.15 * side * (2 * share - 1), 0.5 + 0.1 * rise * share, 0.5, 3 * share * side),

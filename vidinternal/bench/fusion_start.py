@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -29,7 +30,9 @@ from vidinternal.ops.resample import destroy
 
 SIZE = (136, 240)
 FRAMES = 16
-PIXELS = 8_000
+TURNS = 3
+"""Times that every clip goes through every motion with every hole."""
+PIXELS = 6_000
 """Pixels learned from, of each clip, motion and hole."""
 LESSON = FusionFit(steps=3000, rate=3e-3, anchor=0.0, batch=8192)
 
@@ -39,7 +42,7 @@ class Lesson:
     """One clip with one hole.
 
     Attributes:
-        name: ``clip/motion/hole``.
+        name: ``clip/motion/hole/turn``.
         truth: ``T 3 H W``.
         masks: ``T 1 H W`` bool.
     """
@@ -50,17 +53,19 @@ class Lesson:
 
 
 def lessons(clips: Path, seed: int, samples: tuple[Sample, ...] = SAMPLES) -> Iterator[Lesson]:
-    """Every still sample through every motion with every hole."""
+    """Every still sample through every motion with every hole, several times, mirrored by chance."""
     for sample in samples:
         if sample.pan:
             continue
-        frames = read_frames(clips / sample.file, sample.start, FRAMES)
-        for motion in MOTIONS:
-            for hole, draw in HOLES.items():
-                name = f"{sample.name}/{motion}/{hole}"
-                coins = torch.rand(2, generator=generator(branch(seed, name), "camera")).tolist()
-                signs = (1.0 if coins[0] < 0.5 else -1.0, 1.0 if coins[1] < 0.5 else -1.0)
-                yield Lesson(name, filmed(frames, motion, SIZE, signs), draw(FRAMES, *SIZE))
+        footage = read_frames(clips / sample.file, 0, None)
+        for turn, motion, hole in product(range(TURNS), MOTIONS, HOLES):
+            name = f"{sample.name}/{motion}/{hole}/{turn}"
+            coins = torch.rand(4, generator=generator(branch(seed, name), "camera")).tolist()
+            start = int(coins[0] * (len(footage) - FRAMES + 1))
+            frames = footage[start : start + FRAMES]
+            frames = frames.flip(3) if coins[3] < 0.5 else frames
+            signs = (1.0 if coins[1] < 0.5 else -1.0, 1.0 if coins[2] < 0.5 else -1.0)
+            yield Lesson(name, filmed(frames, motion, SIZE, signs), HOLES[hole](FRAMES, *SIZE))
 
 
 def learned_from(lesson: Lesson, seed: int) -> Examples:

@@ -10,14 +10,11 @@ import re
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
-
 from vidinternal.core.timecode import parse_region
+from vidinternal.media.synthetic import moving_texture
 from vidinternal.runner.job import Job
 from vidinternal.runner.run import run_job
 from vidinternal.stages.base import JobInputs
@@ -86,24 +83,8 @@ def _status(name: str) -> int:
 
 
 def make_clip(case: MemoryCase, path: Path) -> Path:
-    """Write a clip of a texture that moves slowly, quick to encode; in a process of its own, so that it costs nothing."""
-    width, height = case.size
-    random = np.random.default_rng(0)
-    coarse = random.integers(40, 200, (height // 8 + 17, width // 8 + 17), dtype=np.uint8)
-    large = np.kron(coarse, np.ones((8, 8), dtype=np.uint8))
-    grey = np.full((height // 2, width), 128, dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", RATE, options={"preset": "ultrafast", "crf": "30"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, RATE)
-        for index in range(case.frames):
-            x = abs((index // 2) % 256 - 128)
-            planes = np.concatenate((large[x // 2 : x // 2 + height, x : x + width], grey))
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(planes), "yuv420p")
-            frame.pts, frame.time_base = index, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    """Write a case's clip."""
+    return moving_texture(path, case.size, case.frames, RATE)
 
 
 def job_of(case: MemoryCase, source: Path, folder: Path) -> Job:
@@ -140,7 +121,7 @@ def measure(case: MemoryCase, source: Path, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Read ``{"case", "source", "folder", "make"}``; make the clip, or run it and write the row."""
     asked = json.loads(sys.stdin.read())
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in asked["case"].items()}
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in asked["case"].items()}
     case, source = MemoryCase(**given), Path(asked["source"])
     row = {"made": str(make_clip(case, source))} if asked["make"] else measure(case, source, Path(asked["folder"]))
     sys.stdout.write(json.dumps(row))

@@ -14,8 +14,10 @@ from pydantic import Field, model_validator
 
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.config import StrictModel
-from vidinternal.core.errors import ConfigError, MediaError, UsageError
+from vidinternal.core.errors import ConfigError, MediaError, UsageError, UserError
 from vidinternal.media.containers import check, container_name
+from vidinternal.media.encoder_options import encoder_options, without_slices
+from vidinternal.media.own_codec import candidates, own_refusal, source_codec, told
 from vidinternal.media.picture import PictureFormat, picture_format
 from vidinternal.media.probe import frame_pts
 from vidinternal.media.still_plan import still_plan, writes_stills
@@ -55,9 +57,10 @@ _HOLDS_ALPHA = ("ffv1", "prores_ks")
 class EncodeSettings(StrictModel):
     """How the result is written."""
 
-    codec: CodecName = "h264"
-    """``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv.
-    ``mpeg2video`` is there for sources that are MPEG-2 and whose unchanged pictures shall be copied."""
+    codec: CodecName | Literal["auto"] = "auto"
+    """``auto`` is the source's own where it is one of these and the output can hold it, else h264 or what fits.
+    ``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv.
+    ``mpeg2video`` is there for sources that are MPEG-2 and whose unchanged pictures are copied."""
     rate: Literal["source", "quality"] = "source"
     """Short trials choose the crf: ``source`` holds the bitrate of the source, ``quality`` 50 dB outside the mask."""
     crf: float | None = Field(default=None, ge=0, le=63)
@@ -141,22 +144,45 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
         MediaError: No layout of the codec holds the source, or the container cannot hold the codec or one of the
             streams that are copied; the message names what can.
     """
-    _check_settings(settings)
+    if settings.codec != "auto":
+        _check_settings(settings)
     if writes_stills(info, destination):
         return _of_stills(settings, info, destination)
     container = container_name(destination)
+    if settings.codec != "auto":
+        return _of_codec(settings, settings.codec, container, info, destination)
+    own, refusal = source_codec(info), own_refusal(info, available_encoders(), smart=settings.smart)
+    tuned = settings.crf is not None or settings.preset is not None
+    first: UserError | None = None
+    for codec in candidates(own, refusal, tuned=tuned):
+        named = settings.model_copy(update={"codec": codec})
+        try:
+            _check_settings(named)
+            plan = _of_codec(named, codec, container, info, destination)
+        except (ConfigError, MediaError) as error:
+            first = first or error
+            continue
+        note = told(codec, own, refusal, first)
+        return replace(plan, notes=(*((note,) if note else ()), *plan.notes))
+    raise first or MediaError(str(info.path), expected="a codec to write it with", got="none")
+
+
+def _of_codec(
+    settings: EncodeSettings, codec: str, container: str, info: ClipInfo, destination: Path
+) -> EncoderPlan:
     encoder, target, notes = _layout(settings, info)
-    crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(settings.codec)
+    crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(codec)
     plan = EncoderPlan(
-        codec=settings.codec,
+        codec=codec,
         encoder=encoder,
         pix_fmt=target.name,
-        options=_options(encoder, settings, crf, target) | _unsliced(encoder, target, info),
+        options=encoder_options(encoder, target, crf, settings.preset, lossless=settings.lossless)
+        | without_slices(encoder, target, info),
         container=container,
         crf=crf if crf is None or crf % 1 else int(crf),
-        lossless=settings.lossless or settings.codec == "ffv1",
+        lossless=settings.lossless or codec == "ffv1",
         matrix=0 if target.family == "rgb" else info.color.matrix,
-        full_range=_range(info, settings.codec),
+        full_range=_range(info, codec),
     )
     left_out, more = check(info, plan, destination)
     return replace(plan, left_out=left_out, notes=notes + more)
@@ -352,40 +378,3 @@ def _samples(fmt: PictureFormat) -> Fraction:
 
 def _cost(target: PictureFormat, source: PictureFormat) -> tuple[int, Fraction, bool]:
     return target.depth, _samples(target), target.name != source.name
-
-
-def _unsliced(encoder: str, target: PictureFormat, info: ClipInfo) -> dict[str, str]:
-    """Options for FFV1 without slices, where FFmpeg's lose columns of quartered chroma or do not fit into the picture.
-
-    Version 1 has no slices, but no checksums and no marks of fields either.
-    """
-    x, y = (max(getattr(p, axis) for p in target.planes) for axis in ("x_shift", "y_shift"))
-    astray = (x == 2 and info.width % 16 != 0) or (y == 2 and info.height % 16 != 0)
-    if encoder != "ffv1" or not (astray or min(info.width, info.height) < 16):
-        return {}
-    return {"level": "1", "slicecrc": "0"}
-
-
-def _options(encoder: str, settings: EncodeSettings, crf: float | None, target: PictureFormat) -> dict[str, str]:
-    quality = {} if crf is None else {"crf": f"{crf:g}"}
-    full_chroma = any(p.role == "u" and p.x_shift == 0 for p in target.planes)
-    speed, options, lossless = {
-        # crf 0 is lossless at 8 bit only; qp 0 is at every depth
-        "libx264": ({"preset": "medium"}, {}, {"qp": "0"}),
-        "libx264rgb": ({"preset": "medium"}, {}, {"qp": "0"}),
-        "libx265": (
-            {"preset": "medium"},
-            {"x265-params": "log-level=error"},
-            {"x265-params": "log-level=error:lossless=1"},
-        ),
-        "libsvtav1": ({"preset": "6"}, {}, {"svtav1-params": "lossless=1"}),
-        "libaom-av1": ({"cpu-used": "4"}, {"row-mt": "1"}, {"aom-params": "lossless=1"}),
-        "libvpx-vp9": ({"cpu-used": "2"}, {"deadline": "good", "row-mt": "1", "b": "0"}, {"lossless": "1"}),
-        "prores_ks": ({}, {"profile": "4444" if full_chroma else "hq", "vendor": "apl0"}, {}),
-        "ffv1": ({}, {"level": "3", "g": "1", "slicecrc": "1"}, {}),
-        # 236 is twice FFmpeg's unit of lambda: quantiser 2, the best that is of use
-        "mpeg2video": ({}, {"flags": "+qscale", "global_quality": "236", "bf": "2", "g": "15"}, {}),
-    }[encoder]
-    if settings.preset is not None:
-        speed = dict.fromkeys(speed, settings.preset)
-    return speed | options | (lossless if settings.lossless else quality)

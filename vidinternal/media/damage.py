@@ -269,7 +269,7 @@ def _fits(frame: av.VideoFrame, info: ClipInfo) -> bool:
     return (frame.width, frame.height, frame.format.name) == (info.width, info.height, info.pix_fmt)
 
 
-def mended(info: ClipInfo, table: Table, span: tuple[int, int], key: int | None) -> Iterator[tuple[int, av.VideoFrame]]:
+def mended(info: ClipInfo, table: Table, span: tuple[int, int]) -> Iterator[tuple[int, av.VideoFrame]]:
     """Pictures of a span of a damaged clip; the sound one before stands in for those that are not to be seen.
 
     Hidden are pictures that are not there and, under ``repair``, damaged ones; at the clip's start the next sound one
@@ -279,27 +279,19 @@ def mended(info: ClipInfo, table: Table, span: tuple[int, int], key: int | None)
         info: The clip.
         table: Its times and damage.
         span: First frame, and last, excluded.
-        key: Time of a sound key picture at or before the first to seek to, or None to read from the start.
 
     Yields:
-        Every index of the span with its picture; nothing where seeking to ``key`` led behind the first.
+        Every index of the span with its picture; read from the file's start, so that it is always the same.
     """
     due, end = span
     damage = table.damage or Damage()
     hidden = {*damage.missing, *damage.holes(info.policy)}
     last: av.VideoFrame | None = None
     with open_video(info.path, info.video_index, info.policy) as (container, stream):
-        if key is not None:
-            try:
-                container.seek(key, stream=stream, backward=True)
-            except av.error.FFmpegError:
-                return
         for index, frame in _numbered(steps(container, stream, info.path, info.policy), info, table):
             if index in hidden or index < due:
                 last = frame if index not in hidden else last
                 continue
-            if key is not None and last is None and index > due:
-                return
             while due < min(index, end):
                 yield due, last or frame
                 due += 1

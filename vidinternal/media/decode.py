@@ -109,6 +109,8 @@ class ClipReader:
         then leads to the right one.
         """
         table = self._times()
+        if table.damage is not None:
+            return ()  # what a decoder conceals depends on all it has seen: reading again must give the same
         at = bisect_right(table.keys, table.pts[start])
         return tuple(key for key in reversed(table.keys[max(0, at - 3) : at]) if key > table.pts[0])
 
@@ -119,7 +121,7 @@ class ClipReader:
             return
         table = self._times()
         if table.damage is not None:
-            yield from self._mended(start, end, key)
+            yield from self._mended(start, end)
             return
         stamps = _Stamps(table)
         with open_video(self.info.path, self.info.video_index, self.info.policy) as (container, stream):
@@ -138,14 +140,14 @@ class ClipReader:
             raise _WrongLandingError
         raise MediaError(f"{self.info.path}: ends early", expected=f"{len(self)} pictures", got="fewer, or other times")
 
-    def _mended(self, start: int, end: int, key: int | None) -> Iterator[NativeFrame]:
+    def _mended(self, start: int, end: int) -> Iterator[NativeFrame]:
         """The span of a damaged clip, with something in every place."""
         table, index = self._times(), start - 1
-        for index, frame in mended(self.info, table, (start, end), key):
+        for index, frame in mended(self.info, table, (start, end)):
             frame.pts = table.pts[index]
             yield from_av(frame, index)
         if index + 1 < end:
-            raise _WrongLandingError if key is not None else hopeless(self.info, len(self), len(self))
+            raise hopeless(self.info, len(self), len(self))
 
     def _unexpected(self, index: int, frame: av.VideoFrame) -> MediaError:
         return MediaError(

@@ -22,8 +22,8 @@ def reason(error: Exception) -> str:
     """FFmpeg's own words for what went wrong, without our path and its error numbers."""
     log = getattr(error, "log", None)
     words = [getattr(error, "strerror", None) or str(error)]
-    if log and log[1]:
-        words.append(log[1][2].strip())
+    if log:
+        words.append(str(log[-1]).strip())  # (level, part of FFmpeg, words)
     return "; ".join(words)
 
 

@@ -325,13 +325,15 @@ def broke_off(lines: Sequence[tuple[int, str, str]]) -> bool:
 @contextmanager
 def logged(level: int) -> Iterator[list[tuple[int, str, str]]]:
     """Collect what FFmpeg logs on this thread up to ``level``."""
-    before = av.logging.get_level()
+    before, skip = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(level)
+    av.logging.set_skip_repeated(False)  # the same words about the same file, read again, count again
     try:
         with av.logging.Capture() as lines:
             yield lines
     finally:
         av.logging.set_level(before)
+        av.logging.set_skip_repeated(skip)
 
 
 def places(times: Sequence[int | None], stream: VideoStream, pts: tuple[int, ...] = ()) -> list[str]:

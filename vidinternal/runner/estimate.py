@@ -35,8 +35,10 @@ def memory_bytes(plan: MemoryPlan, track: MaskTrack) -> int:
 
 
 def workspace_bytes(track: MaskTrack, strides: int = 3) -> int:
-    """Size of a window's kept artifacts, bytes: 16-bit fill with provenance, changed samples, masks, and flow both ways
-    of every stride in half precision with validity.
+    """Size of a window's kept artifacts, bytes.
+
+    They are the 16-bit fill with provenance, changed samples, masks, and flow both ways of every stride in half
+    precision with validity.
     """
     if track.box is None:
         return track.masks.numel() // 8

@@ -95,6 +95,7 @@ def closure(modules: Sequence[str]) -> tuple[frozenset[Path], frozenset[str]]:
 @cache
 def _code_of(modules: tuple[str, ...]) -> str:
     files, foreign = closure(modules)
+    files |= {p for f in files if f.name == "__init__.py" for p in f.parent.glob("*.safetensors")}  # shipped weights
     versions = {}
     for module in sorted(foreign & LIBRARIES.keys()):
         try:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from vidinternal.core.durable import make_folder, read_sealed, write_sealed
+from vidinternal.core.durable import PART, make_folder, read_sealed, write_sealed
 from vidinternal.runner.job import Job
 from vidinternal.runner.workspace import digest
 
@@ -45,6 +45,8 @@ class Ledger:
     def save(self) -> None:
         """Write it, atomically and through to the disk."""
         make_folder(self.path.parent)
+        for left in self.path.parent.glob(f".{self.path.name}.*{PART}"):
+            left.unlink(missing_ok=True)  # of a run that was killed; the workspace's lock keeps others out
         write_sealed(self.path, {k: v for k, v in asdict(self).items() if k not in ("path", "damaged")})
 
     def generation(self, fresh: bool) -> int:

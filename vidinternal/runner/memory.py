@@ -15,6 +15,7 @@ from vidinternal.runner.job import Job
 from vidinternal.runner.spec import PipelineSpec
 from vidinternal.runner.workspace import Workspace
 from vidinternal.stages.memory import MemoryPlan
+from vidinternal.stages.shots import Shots
 
 if TYPE_CHECKING:
     from vidinternal.core.clip import ClipInfo
@@ -131,7 +132,7 @@ def memory_limit(job: Job, workspace: Workspace) -> int:
 def memory_part(plan: MemoryPlan, spec: PipelineSpec, info: ClipInfo) -> str | None:
     """What the windows depend on, in words; None where the allowance changes nothing, so that it may differ."""
     shots = spec.stage("shots")
-    if shots is None or not plan.matters(shots.most(), info):
+    if not isinstance(shots, Shots) or not plan.matters(shots.most(), info):
         return None
     needs = ", ".join(f"{name} {value}" for name, value in asdict(plan).items() if name not in ("limit", "picture"))
     return f"{plan.limit >> 20} MiB ({needs})"

@@ -36,8 +36,8 @@ class Removed:
 
     def __str__(self) -> str:
         return (
-            f"private: {self.files} intermediate files ({size_text(self.bytes)}), weights among them, were removed from "
-            f"{self.folder}; they were unlinked, not overwritten"
+            f"private: {self.files} intermediate files ({size_text(self.bytes)}), weights among them, were removed "
+            f"from {self.folder}; they were unlinked, not overwritten"
         )
 
 

@@ -1,4 +1,4 @@
-"""How much memory a run may take, and what of the work fits into it: frames in a window, and the scale they are seen at.
+"""How much memory a run may take, and what of the work fits into it: frames in a window, and their scale.
 
 A window's need is linear: so much for every pixel of every picture, more for every pixel of its work area, and most
 for every pixel that the method works on (``bytes_per_pixel`` of its card, measured). What fits is decided from these

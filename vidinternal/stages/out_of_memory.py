@@ -52,7 +52,7 @@ def fill_in_memory(
     frames, masks = area
     full = max(frames.shape[-2:])
     side = min(full, request.max_side or card(request.method, "inpaint").work_side or full)
-    planned = min(side, side_at(*frames.shape[-2:], scale) or full)
+    planned = min(side, side_at(frames.shape[-2], frames.shape[-1], scale) or full)
     tried = planned
     while True:
         try:

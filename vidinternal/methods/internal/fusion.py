@@ -33,7 +33,7 @@ SMOOTHING = 5
 LEAST_PIXELS = 200
 MOST_PIXELS = 60_000
 START = "fusion.safetensors"
-STEPS = 120
+STEPS = 25
 """Optimiser steps on a window's own hidden holes."""
 
 
@@ -127,7 +127,7 @@ class FusionFit:
     """
 
     steps: int = STEPS
-    rate: float = 2e-3
+    rate: float = 1e-3
     anchor: float = 3e-3
     batch: int = 4096
 
