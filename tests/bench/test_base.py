@@ -23,7 +23,7 @@ def result(**changes) -> BenchResult:
 
 
 def test_the_benches_are_found_by_name() -> None:
-    assert bench.names() == ("inpaint", "memory", "modes")
+    assert bench.names() == ("inpaint", "memory", "modes", "quality", "scaling")
     with pytest.raises(UsageError, match="did you mean 'inpaint'"):
         bench.run_bench("inpant", BenchOptions())
 

@@ -1,10 +1,12 @@
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from vidinternal.bench.base import BenchOptions
-from vidinternal.bench.cases import SAMPLES, cases, count, make_case, read_sample, view
+from vidinternal.bench.base import SAMPLE_CLIPS, BenchOptions
+from vidinternal.bench.cases import SAMPLES, cases, count, make_case, read_frames, read_sample, read_track, view
+from vidinternal.bench.holes import HOLES
 from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import generator
 
@@ -48,15 +50,35 @@ def test_a_case_carries_nothing_of_the_truth_in_its_hole() -> None:
 def test_cases_are_picked_by_words_in_their_names() -> None:
     chosen = SMALL.model_copy(update={"cases": ("flower/box", "bottles")})
     names = [c.name for c in cases(chosen)]
-    assert names == ["flower/box", "bottles/caption", "bottles/figure", "bottles/box"]
+    assert names == ["flower/box", *(f"bottles/{hole}" for hole in HOLES)]
     assert count(chosen) == len(names)
-    assert count(SMALL) == 3 * len(SAMPLES)
+    assert count(SMALL) == len(HOLES) * len(SAMPLES)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="flower/caption"):
         list(cases(SMALL.model_copy(update={"cases": ("tulip",)})))
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match=r"videos \(\.mp4"):
         list(cases(SMALL.model_copy(update={"clips": tmp_path})))
+    with pytest.raises(UsageError, match="mask videos"):
+        list(cases(SMALL.model_copy(update={"masks": tmp_path})))
+    with pytest.raises(UsageError, match="no such file"):
+        read_frames(tmp_path / "tulip.mp4", 0, 3)
     with pytest.raises(UsageError, match="at most 48"):
         list(cases(SMALL.model_copy(update={"frames": 60})))
+
+
+def test_another_folder_gives_its_videos_and_mask_tracks_give_one_more_hole(tmp_path: Path) -> None:
+    clips, tracks = tmp_path / "clips", tmp_path / "tracks"
+    clips.mkdir()
+    tracks.mkdir()
+    shutil.copy(SAMPLE_CLIPS / "flower.mp4", clips / "mine.mp4")
+    shutil.copy(SAMPLE_CLIPS / "flower_captions_mask.mkv", tracks / "text.mkv")
+    options = SMALL.model_copy(update={"clips": clips, "masks": tracks})
+    assert [c.name for c in cases(options)] == [f"mine/{hole}" for hole in (*HOLES, "object")]
+
+
+def test_a_short_track_runs_forth_and_back() -> None:
+    track = read_track(SAMPLE_CLIPS / "flower_captions_mask.mkv", 100, 54, 96)
+    assert track.shape == (100, 1, 54, 96)
+    assert torch.equal(track[48:94], track[1:47].flip(0))

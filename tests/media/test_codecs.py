@@ -233,3 +233,42 @@ def test_mpeg2_has_no_lossless_pictures(tmp_path: Path) -> None:
     info = probe(media_made.clip(tmp_path / "clip.mkv"))
     with pytest.raises(ConfigError, match="lossless"):
         choose(EncodeSettings(codec="mpeg2video", lossless=True), info, tmp_path / "result.mkv")
+
+
+OWN = {"libx264": "h264", "libx265": "hevc", "mpeg2video": "mpeg2video", "libvpx-vp9": "vp9", "ffv1": "ffv1"}
+
+
+@pytest.mark.parametrize("encoder", OWN)
+def test_without_a_codec_the_sources_own_is_taken(encoder: str, tmp_path: Path) -> None:
+    info = probe(media_made.clip(tmp_path / "clip.mkv", codec=encoder, options=media_made.SILENT.get(encoder, {})))
+    plan = choose(EncodeSettings(), info, tmp_path / "result.mkv")
+    assert (plan.codec, plan.notes) == (OWN[encoder], ())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "suffix", "settings", "codec", "why"),
+    [
+        ({"codec": "mpeg4"}, ".mkv", {}, "h264", "mpeg4 is not written here"),
+        ({"codec": "ffv1"}, ".mov", {}, "h264", "does not take ffv1"),
+        ({"codec": "libx264"}, ".webm", {}, "vp9", "does not take h264"),
+        ({"codec": "ffv1"}, ".mkv", {"crf": 20}, "h264", "encode.crf=20"),
+        ({"codec": "mpeg2video"}, ".mkv", {"smart": False}, "h264", "nothing of it would be copied"),
+        ({"codec": "mpeg2video", "interlaced": "tff", "options": {"flags": "+ildct+ilme"}}, ".mkv", {}, "h264", "inter"),
+    ],
+)
+def test_another_codec_than_the_sources_own_is_told_before_any_work(
+    recipe: dict[str, Any], suffix: str, settings: dict[str, Any], codec: str, why: str, tmp_path: Path
+) -> None:
+    info = probe(media_made.clip(tmp_path / "clip.mkv", **recipe))
+    plan = choose(EncodeSettings.model_validate(settings), info, tmp_path / f"result{suffix}")
+    assert plan.codec == codec
+    (note,) = plan.notes
+    assert f"the video is written as {codec}, from " in note
+    assert why in note
+
+
+@pytest.mark.parametrize("wrong", [{"preset": "sloow"}, {"crf": 60}])
+def test_a_setting_that_no_codec_takes_is_an_error_of_the_sources_own(wrong: dict[str, Any], tmp_path: Path) -> None:
+    info = probe(media_made.clip(tmp_path / "clip.mkv", codec="libx264"))
+    with pytest.raises(ConfigError, match="h264"):
+        choose(EncodeSettings.model_validate(wrong), info, tmp_path / "result.mkv")

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests import media_made as made
-from tests.faults.test_bad_input import run, spoiled
+from tests.faults.test_bad_input import cut, run, spoiled
+from vidinternal.cli.main import app
 from vidinternal.core.clip import Damage, ReadPolicy
-from vidinternal.core.errors import MediaError
+from vidinternal.core.errors import MediaError, UsageError
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.probe import probe
 
@@ -127,3 +130,29 @@ def test_repair_fills_damaged_frames_from_their_neighbours_and_counts_them(tmp_p
     assert len(got) == 24
     assert psnr(got[6], whole[6]) > psnr(whole[5], whole[6]) + 1
     assert all((got[i] == whole[i]).all() for i in (0, 5, 12))
+
+
+@pytest.mark.parametrize("policy", ["repair", "keep"])
+def test_a_cut_off_clip_keeps_the_sound_that_is_there_and_is_reported_and_judged(tmp_path: Path, policy: str) -> None:
+    path = made.clip(tmp_path / "a.mkv", frames=24, size=(128, 96), audio_tracks=1, **CODECS["h264.mp4"])
+    whole = len(made.packets(path)[1])
+    cut(spoiled(path, 7), 0.8)
+    result, report, mask = tmp_path / "out.mkv", tmp_path / "page.html", tmp_path / "mask.png"
+    told = run(path, result, "--set", f"decode.damage={policy}", "--report", report)
+    assert told.code == 0, told.error
+    assert report.read_text(encoding="utf-8").count("data:image/png;base64,") == 2
+    assert 0 < len(made.packets(result)[1]) < whole
+    picture = np.zeros((96, 128), np.uint8)
+    picture[2:6, 2:8] = 255
+    cv2.imwrite(str(mask), picture)
+    for judge in (["compare", str(result), str(path)], ["verify", str(result), str(path)]):
+        refused = CliRunner().invoke(app, [*judge, "--mask", str(mask)])
+        assert isinstance(refused.exception, MediaError)
+        judged = CliRunner().invoke(app, [*judge, "--mask", str(mask), "--damage", policy, "--json"])
+        assert judged.exit_code == 0, judged.output
+        found = json.loads(judged.stdout)
+        found = found["untouched"] if judge[0] == "compare" else found["outside"]
+        assert found["changed"] == 0
+        assert found["samples"] > 0
+    odd = CliRunner().invoke(app, ["verify", str(result), str(path), "--damage", "ignore"])
+    assert isinstance(odd.exception, UsageError)

@@ -178,7 +178,7 @@ REASONS: dict[str, tuple[str, dict[str, Any], set[int], dict[str, Any], str]] = 
     "fields": (".mkv", x264() | {"interlaced": "tff"}, {7}, {}, "interlaced"),
     "fields mpeg2": (".mkv", mpeg2(interlaced="tff"), {8}, MPEG, "interlaced"),
     "buffer": (".mkv", hrd(), {7}, {}, "buffer"),
-    "another codec": (".mp4", x265(), {7}, {}, "encode.codec=hevc"),
+    "another codec": (".mp4", x265(), {7}, {"codec": "h264"}, "encode.codec=hevc"),
     "no such codec": (".mkv", {"frames": 6}, {2}, {"codec": "ffv1"}, "ffv1 is not copied in part"),
     "lossless": (".mkv", x264(), {7}, {"lossless": True}, "profile"),
     "another layout": (".mkv", x264(), {7}, {"pix_fmt": "yuv422p"}, "yuv422p"),

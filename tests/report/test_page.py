@@ -76,6 +76,14 @@ def test_the_record_is_told_and_escaped() -> None:
     assert "a &lt;b&gt;.mp4" in text
 
 
+def test_what_was_verified_is_told_where_there_was_a_file() -> None:
+    told = {"verified": "20 frames, every time equal", "bitrate": "93 kbit/s of video, source 99 kbit/s (-6 %)"}
+    text = render_page(record() | told, {})
+    assert "Verified: 20 frames, every time equal." in text
+    assert "Bitrate: 93 kbit/s of video, source 99 kbit/s (-6 %)." in text
+    assert "Verified" not in render_page(record() | {"verified": "", "bitrate": ""}, {})
+
+
 def test_a_run_without_timings_or_papers_has_a_page() -> None:
     bare = record() | {"timings": {"decode": 0.0}, "citations": {}, "notes": [], "shots": []}
     text = render_page(bare, {})

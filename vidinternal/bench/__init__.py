@@ -24,6 +24,7 @@ _SUPPORT = {
     "holes",
     "machine",
     "memory_child",
+    "plot",
     "readme",
     "score",
 }

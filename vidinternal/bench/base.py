@@ -41,6 +41,8 @@ class BenchOptions(StrictModel):
     """Frames of each case."""
     seconds: PositiveFloat = 20.0
     """Wall time a method that trains gets for a case, its optical flow included; others take what they take."""
+    times: tuple[PositiveFloat, ...] = Field(default=(5.0, 15.0, 60.0, 240.0), min_length=1)
+    """Wall times of bench ``quality``."""
     iterations: PositiveInt = 300
     """Optimiser steps where a bench compares at equal steps instead of equal time."""
     minutes: PositiveFloat = 10.0

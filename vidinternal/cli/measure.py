@@ -11,18 +11,23 @@ import typer
 
 if TYPE_CHECKING:
     from vidinternal.bench.base import BenchOptions
+    from vidinternal.core.clip import ReadPolicy
+
+
+_DAMAGE = typer.Option(help="The clip's damaged frames, as decode.damage: stop, repair or keep.", metavar="POLICY")
 
 
 def compare(
     result: Annotated[Path, typer.Argument(help="The file to judge.", exists=True)],
     reference: Annotated[Path, typer.Argument(help="The truth, or the source.", exists=True)],
     mask: Annotated[Path | None, typer.Option(help="Where changes were asked for; white = hole.", exists=True)] = None,
+    damage: Annotated[str, _DAMAGE] = "stop",
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """PSNR and SSIM whole, in the hole and outside; changed samples; timestamps, streams, warping error."""
     from vidinternal.runner.compare import compare as measure
 
-    comparison = measure(result, reference, mask)
+    comparison = measure(result, reference, mask, policy=_policy(damage))
     typer.echo(json.dumps(comparison.as_dict(), indent=2) if as_json else comparison.text())
 
 
@@ -41,6 +46,7 @@ def verify(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="No sample outside the mask may differ; always so for FFV1.")
     ] = False,
+    damage: Annotated[str, _DAMAGE] = "stop",
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Frames, times, streams, tags and the samples outside the mask, each as in the source; leaves with 1 if not."""
@@ -54,10 +60,20 @@ def verify(
         raise UsageError("--lossless and --least-psnr", expected="one of them", got="both")
     limit = Limit(lossless=True) if lossless else None if least_psnr is None else Limit(least_psnr=least_psnr)
     asked = Asked(mask, tuple(parse_region(r) for r in region or []), dilate)
-    found = verify_files(result, source, asked, limit)
+    found = verify_files(result, source, asked, limit, policy=_policy(damage))
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.text())
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _policy(damage: str) -> ReadPolicy:
+    from vidinternal.core.clip import ReadPolicy
+    from vidinternal.core.errors import UsageError
+
+    for known in ("stop", "repair", "keep"):
+        if damage == known:
+            return ReadPolicy(damage=known)
+    raise UsageError("--damage", expected="stop, repair or keep", got=repr(damage))
 
 
 def bench(

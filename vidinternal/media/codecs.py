@@ -167,9 +167,7 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
     raise first or MediaError(str(info.path), expected="a codec to write it with", got="none")
 
 
-def _of_codec(
-    settings: EncodeSettings, codec: str, container: str, info: ClipInfo, destination: Path
-) -> EncoderPlan:
+def _of_codec(settings: EncodeSettings, codec: str, container: str, info: ClipInfo, destination: Path) -> EncoderPlan:
     encoder, target, notes = _layout(settings, info)
     crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(codec)
     plan = EncoderPlan(

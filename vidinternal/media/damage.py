@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from vidinternal.core.clip import ClipInfo, Damage, ReadPolicy
 from vidinternal.media.refusals import DamagedError, reason
 from vidinternal.media.stream import (
+    GIVE_UP,
     FirstKey,
     broke_off,
     check_packet,
@@ -30,9 +31,6 @@ from vidinternal.media.stream import (
     open_video,
     pictures,
 )
-
-_GIVE_UP = 64
-"""Read errors in a row after which a file is taken to end."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +102,15 @@ def steps(container: InputContainer, stream: VideoStream, path: Path, policy: Re
             packet = next(packets, None)
         except av.error.FFmpegError as error:
             failures += 1
-            yield Step(None, complaint=reason(error), broken_off=failures >= _GIVE_UP)
-            if failures >= _GIVE_UP:
+            yield Step(None, complaint=reason(error), broken_off=failures >= GIVE_UP)
+            if failures >= GIVE_UP:
                 yield _decoded(decoder, None, first)
                 return
             packets = container.demux(stream)
             continue
         if packet is None:
             return
+        failures = 0
         check_packet(packet, path)
         leads = first.leads(packet)
         if not first.awaited:

@@ -114,7 +114,7 @@ def encode(
         made = write_stills(StillsJob(info, still, destination, token, progress, check), whole)
         return _stills_report(plan, destination, made, time.monotonic() - began)
     facts = source_facts(info)
-    smart, summary = _smart(info, frames, plan, facts, settings)
+    smart, summary = _smart(info, frames, plan, facts, smart=settings.smart)
     with part_file(destination, token) as part:
         with (
             open_video(info.path, info.video_index) as (source, _),
@@ -153,23 +153,35 @@ def encode(
     )
 
 
+def encoded_spans(info: ClipInfo, edited: Edited, plan: EncoderPlan, *, smart: bool) -> tuple[range, ...]:
+    """The frames that :func:`encode` would encode, in runs; none where every picture is copied.
+
+    Args:
+        info: The source.
+        edited: What is known of the pictures.
+        plan: How they are written.
+        smart: Whether groups that nothing changed are copied.
+
+    Raises:
+        MediaError: The source cannot be read.
+    """
+    found, _ = _smart(info, edited, plan, source_facts(info), smart=smart)
+    return (range(len(frame_pts(info))),) if found is None else found.spans
+
+
 def _smart(
-    info: ClipInfo,
-    frames: Iterable[NativeFrame] | Edited,
-    plan: EncoderPlan,
-    facts: SourceFacts,
-    settings: EncodeSettings,
+    info: ClipInfo, frames: Iterable[NativeFrame] | Edited, plan: EncoderPlan, facts: SourceFacts, *, smart: bool
 ) -> tuple[SmartPlan | None, SmartReport]:
     """What of the source is copied; None where the whole is encoded."""
     if not isinstance(frames, Edited):
         return None, SmartReport(whole_because="it is not known which pictures are changed")
-    if not settings.smart:
+    if not smart:
         return None, SmartReport(whole_because="encode.smart is off")
     try:
-        smart = plan_smart(info, plan, facts, frames.touched)
+        found = plan_smart(info, plan, facts, frames.touched)
     except UnsafeError as error:
         return None, SmartReport(whole_because=str(error))
-    return smart, smart.report
+    return found, found.report
 
 
 def _stills_report(plan: EncoderPlan, destination: Path, made: StillsWritten, seconds: float) -> EncodeReport:

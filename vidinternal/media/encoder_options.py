@@ -8,7 +8,8 @@ from vidinternal.core.clip import ClipInfo
 from vidinternal.media.picture import PictureFormat
 
 _AVX_512F = 13  # OpenCV's number of it, which has no name in Python
-# x264's and x265's pictures depend on how many are coded at once, which else follows the number of cores.
+# What these encoders make depends on how much is coded at once, which else follows the number of cores; FFmpeg's own
+# of MPEG-2 cuts pictures into a slice for each thread.
 _X264_THREADS, _X265_FRAMES = "6", "2"
 
 
@@ -38,7 +39,7 @@ def encoder_options(
         "prores_ks": ({}, {"profile": "4444" if full_chroma else "hq", "vendor": "apl0"}, {}),
         "ffv1": ({}, {"level": "3", "g": "1", "slicecrc": "1"}, {}),
         # 236 is twice FFmpeg's unit of lambda: quantiser 2, the best that is of use
-        "mpeg2video": ({}, {"flags": "+qscale", "global_quality": "236", "bf": "2", "g": "15"}, {}),
+        "mpeg2video": ({}, {"flags": "+qscale", "global_quality": "236", "bf": "2", "g": "15", "threads": "1"}, {}),
     }[encoder]
     if preset is not None:
         speed = dict.fromkeys(speed, preset)

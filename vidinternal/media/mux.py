@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError
 from vidinternal.media.source_facts import SourceFacts, hdr_options, source_facts
-from vidinternal.media.stream import fraction, open_video, reason
+from vidinternal.media.stream import fraction, open_video, read_on, reason
 
 if TYPE_CHECKING:
     from vidinternal.media.codecs import EncoderPlan
@@ -147,7 +147,8 @@ def is_cover(stream: Stream) -> bool:
 
 def _muxer_options(source: InputContainer, info: ClipInfo, container: str) -> dict[str, str]:
     """Options that keep every time as it is, and make the same bytes of the same clip."""
-    options = {"avoid_negative_ts": "disabled", "fflags": "bitexact"}
+    # with a plus: FFmpeg puts packets into the form that a container takes only while its other flags stay set
+    options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
     if container == "mpegts":
         return options | {"mpegts_copyts": "1"}
     if container in MP4:
@@ -257,7 +258,7 @@ class Copier:
     Args:
         source: The source, open for this alone.
         output: Where they go.
-        tolerant: Whether a source that cannot be read to its end ends where it breaks off.
+        tolerant: Whether packets that a damaged source cannot give are left out.
 
     Attributes:
         starts: Seconds at which each stream copied began, by its index in the source, in that order of streams.
@@ -284,10 +285,8 @@ class Copier:
 
     def _read(self, source: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
         try:
-            yield from source.demux(streams) if streams else ()
+            yield from read_on(source, streams, tolerant=self._tolerant) if streams else ()
         except av.error.FFmpegError as error:
-            if self._tolerant:
-                return
             raise MediaError(
                 f"{source.name}: cannot be read on", expected="whole streams", got=reason(error)
             ) from error

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from vidinternal.core.clip import ClipInfo
-from vidinternal.core.errors import UserError
+from vidinternal.core.errors import ConfigError, UserError
 from vidinternal.media.gops import UnsafeError, scan
 from vidinternal.media.source_facts import source_facts
 
@@ -75,5 +75,7 @@ def told(codec: str, own: str, refusal: str, error: UserError | None) -> str:
     """A line that says why the codec is another; empty where it is the source's own."""
     if codec == own:
         return ""
-    because = refusal or (error.got or error.where if error else "")
+    because = refusal
+    if error is not None and not refusal:
+        because = f"{error.where}={error.got}" if isinstance(error, ConfigError) else error.got or error.where
     return f"the video is written as {codec}, from {own or 'images'}" + (f": {because}" if because else "")

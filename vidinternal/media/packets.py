@@ -23,6 +23,7 @@ from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError
 from vidinternal.media.probe import fraction, open_video, reason
 from vidinternal.media.still_clip import is_stills, stills_bytes
+from vidinternal.media.stream import read_on
 
 NO_TIME = -(2**63)
 """Stands for a time that a packet does not have."""
@@ -104,7 +105,7 @@ def other_streams(info: ClipInfo, first: int | None = None) -> tuple[PacketTrail
         first: Only so many packets of each stream, and of the beginning of the file; all when None.
 
     Raises:
-        MediaError: The file cannot be read to its end.
+        MediaError: The file cannot be read to its end; where it may be damaged, what can be read counts.
     """
     with open_video(info.path, info.video_index) as (container, _):
         streams = [s for s in container.streams if s.index != info.video_index]
@@ -122,7 +123,7 @@ def other_streams(info: ClipInfo, first: int | None = None) -> tuple[PacketTrail
         # raw AAC cannot be told from ADTS by its first bits alone; a stream with a header of its own has none in them
         framed = {s.index for s in packed if not getattr(getattr(s, "codec_context", None), "extradata", None)}
         try:
-            for packet in _demux(container, packed, first):
+            for packet in _demux(container, packed, first, tolerant=info.policy.tolerant):
                 index = packet.stream_index
                 if first is not None and len(trails[index].ticks) >= first:
                     continue
@@ -132,17 +133,16 @@ def other_streams(info: ClipInfo, first: int | None = None) -> tuple[PacketTrail
                     hashes[index][1].update(data)
                     _note(trails[index], packet, data)
         except av.error.FFmpegError as error:
-            if not info.policy.tolerant:
-                raise MediaError(f"{info.path}: damaged", expected="packets to the end", got=reason(error)) from error
+            raise MediaError(f"{info.path}: damaged", expected="packets to the end", got=reason(error)) from error
     for index, trail in trails.items():
         trail.payload, trail.run = (sum_.hexdigest()[:16] for sum_ in hashes[index])
     return tuple(trails.values())
 
 
-def _demux(container: InputContainer, streams: list[Any], first: int | None) -> Iterator[Any]:
+def _demux(container: InputContainer, streams: list[Any], first: int | None, *, tolerant: bool) -> Iterator[Any]:
     if not streams:
         return
-    for count, packet in enumerate(container.demux(streams)):
+    for count, packet in enumerate(read_on(container, streams, tolerant=tolerant)):
         if first is not None and count >= _LOOK_AHEAD:
             return
         if packet.size:
@@ -225,7 +225,7 @@ def picture_bytes(info: ClipInfo) -> Mapping[int, tuple[int, int]]:
     """Size and digest of the stored packets of the processed video by presentation tick, nothing decoded.
 
     Raises:
-        MediaError: The file cannot be read to its end.
+        MediaError: The file cannot be read to its end; where it may be damaged, what can be read counts.
     """
     if is_stills(info.path):
         return {pts: (size, -1) for pts, size in stills_bytes(info).items()}  # no packet has the digest -1
@@ -234,13 +234,12 @@ def picture_bytes(info: ClipInfo) -> Mapping[int, tuple[int, int]]:
         codec = stream.codec_context.codec.canonical_name
         last = 0
         try:
-            for packet in container.demux(stream):
+            for packet in read_on(container, [stream], tolerant=info.policy.tolerant):
                 if packet.size:
                     last = next((t for t in (packet.pts, packet.dts) if t is not None), last)
                     size, digest = found.get(last, (0, 0))
                     inside = _inside(bytes(packet), codec, framed=False) or b""
                     found[last] = size + packet.size, digest ^ _digest(inside)
         except av.error.FFmpegError as error:
-            if not info.policy.tolerant:
-                raise MediaError(f"{info.path}: damaged", expected="packets to the end", got=reason(error)) from error
+            raise MediaError(f"{info.path}: damaged", expected="packets to the end", got=reason(error)) from error
     return found

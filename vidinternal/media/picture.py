@@ -211,7 +211,7 @@ def to_av(native: NativeFrame, fmt: PictureFormat, width: int, height: int) -> a
     for source, (buffer, offset, step) in zip(native.planes, _TABLE[fmt.name][1], strict=True):
         rows, columns = source.shape
         buffers[buffer][:rows, offset : offset + step * columns : step] = source
-        # encoders read on into the padding of a line, and what lay there by chance would change their bytes
+        # encoders that read whole vectors get to see the padding of a line: nothing shall lie there by chance
         buffers[buffer][:rows, step * columns :] = 0
     frame.pts = native.pts
     frame.duration = native.duration

@@ -106,6 +106,15 @@ def probe(path: Path, policy: ReadPolicy | None = None) -> ClipInfo:
         )
 
 
+def probe_result(path: Path, source: ClipInfo) -> ClipInfo:
+    """Learn what a file holds that was made from a clip: whole, whatever the clip was, and as large as it may be.
+
+    Raises:
+        MediaError: As :func:`probe`.
+    """
+    return probe(path, ReadPolicy(max_pixels=source.policy.max_pixels, fps=source.policy.fps))
+
+
 def _rate(stream: VideoStream) -> Fraction:
     """The average rate, or FFmpeg's guess, or its convention of 25 for streams that say nothing at all."""
     rates = (fraction(r) for r in (stream.average_rate, stream.guessed_rate, stream.base_rate))

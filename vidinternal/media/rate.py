@@ -40,6 +40,7 @@ MARGIN = 1.5
 
 _CLOSE = 0.06  # of the bitrate; nearer is within what the pieces differ from the whole
 _SPARE = 0.3  # dB above the least that a trial has to reach, for what it did not see
+_PROBES = 2
 _TRIALS = 6
 # Natural logarithm of the size, and dB, per step of crf, before anything is known of the clip.
 _SLOPES = {"h264": (0.10, 0.55), "hevc": (0.10, 0.50), "av1": (0.065, 0.30), "vp9": (0.06, 0.30)}
@@ -61,9 +62,9 @@ _RATE_SAYS_NOTHING = {
     "uncompressed": ("rawvideo", "v210", "v308", "v408", "v410", "r210", "bmp"),
     "intra-only": ("prores", "dnxhd", "mjpeg", "cfhd", "dvvideo", "jpeg2000", "mjpegb"),
 }
-# A trial looks at so many pixels: about a second of work. Pieces under 20 frames cost less than the same pictures in a
-# whole clip, since x264 spends on a picture what the ones behind it will borrow from it.
-_PIXELS = 40_000_000
+# A trial looks at so many pixels: about a second of work of x264. Pieces under 20 frames cost less than the same
+# pictures in a whole clip, since x264 spends on a picture what the ones behind it will borrow from it.
+_PIXELS = 22_000_000
 _LEAST_PIECE, _GOOD_PIECE, _LONGEST_PIECE = 12, 20, 48
 
 
@@ -77,7 +78,7 @@ class RateChoice:
         expected_psnr: dB outside the mask, worst plane.
         least_psnr: dB below which the result is refused.
         note: What a person should know, in one line; empty where nothing is worth telling.
-        holds: ``source``, ``quality``, or ``crf`` where it was given.
+        holds: ``source``, ``quality``, ``crf`` where it was given, ``lossless``, or ``copy`` where nothing is encoded.
         per_crf: Fall of the size's natural logarithm, and of the PSNR in dB, per step of crf.
         trials: How many were made.
         curve: Each crf tried, and the logarithm of the ratio it came to.
@@ -110,7 +111,7 @@ def choose_rate(
         plan: How the clip is written; its crf is not looked at unless ``settings`` has it.
         sample_frames: Gives the frames of a span as they will be written.
         settings: What is wanted: ``rate``, or a ``crf`` that wins over it.
-        spans: The frames the encoder writes, where others are copied; all when None.
+        spans: The frames the encoder writes, where others are copied; all when None. Without any there is no trial.
         allowed: What may differ from the source, which does not count for the PSNR.
 
     Raises:
@@ -118,6 +119,8 @@ def choose_rate(
     """
     if plan.lossless:
         return RateChoice(None, 1.0, PERFECT, PERFECT, holds="lossless")
+    if spans is not None and not any(spans):
+        return RateChoice(plan.crf, 1.0, PERFECT, LEAST_PSNR, holds="copy")
     look = _Look(info, plan, sample_frames, spans or (range(len(frame_pts(info))),), allowed)
     scale = crf_scale(plan.codec)
     if settings.crf is not None or scale is None:
@@ -176,8 +179,8 @@ def affordable(
         allowed: What does not count.
     """
     count = len(frame_pts(info))
-    start = max(0, min(frame - _LEAST_PIECE // 2, count - _LEAST_PIECE))
-    piece = Piece(list(sample_frames(start, min(count, start + _LEAST_PIECE))))
+    start = max(0, min(frame - _LONGEST_PIECE // 2, count - _LONGEST_PIECE))
+    piece = Piece(list(sample_frames(start, min(count, start + _LONGEST_PIECE))))
     return _gate(try_plan(info, plan, [piece], allowed))
 
 
@@ -261,6 +264,16 @@ class _Look:
 _KEY_DISTANCE = 250
 
 
+def trial_pixels(frames: int, pixels: int) -> int:
+    """Pixels that are encoded at most to choose a quality that holds the source's bitrate.
+
+    Args:
+        frames: Frames that are encoded.
+        pixels: Pixels of each.
+    """
+    return _PROBES * pixels * sum(len(p) for p in pick_pieces((range(frames),), pixels))
+
+
 def _held(value: float, usual: float) -> float:
     return min(3 * usual, max(usual / 3, value))
 
@@ -306,23 +319,23 @@ def _gate(trial: Trial) -> float:
 def _hold_rate(look: _Look, scale: CrfScale) -> RateChoice:
     codec = look.plan.codec
     crf = _FIRST_GUESS[codec]
-    for _ in range(_TRIALS):
+    for _ in range(_PROBES):
         off = math.log(look.ratio(look.at(crf)))
-        if abs(off) <= _CLOSE:
-            break
         following = scale.nearest(crf + off / look.slopes(codec)[0])
-        if following in look.tried:
+        if abs(off) <= _CLOSE or following in look.tried:
             break
         crf = following
-    crf = min(look.tried, key=lambda c: abs(math.log(look.ratio(look.at(c)))))
-    trial, slopes = look.at(crf), look.slopes(codec)
-    ratio = look.ratio(trial)
+    # the last step of the secant is not tried: the whole clip is the trial, and is written again where it misses
+    near = min(look.tried, key=lambda c: (abs(c - crf), c))
+    trial, slopes, more = look.at(near), look.slopes(codec), crf - near
+    ratio, psnr = look.ratio(trial) * math.exp(-slopes[0] * more), trial.psnr - slopes[1] * more
+    least = min(LEAST_PSNR, _gate(trial) - slopes[1] * more)
     curve = tuple((c, math.log(look.ratio(t))) for c, t in sorted(look.tried.items()))
-    choice = RateChoice(crf, ratio, trial.psnr, _gate(trial), "", "source", slopes, len(look.tried), curve)
+    choice = RateChoice(crf, ratio, psnr, least, "", "source", slopes, len(look.tried), curve)
     aim = f"crf {crf:g} holds the source's bitrate"
     if abs(ratio - 1) > TOLERANCE:
         aim = f"crf {crf:g} is as near as {codec} comes to the source's bitrate, {ratio:.2f} times it"
-    return replace(choice, note="; ".join(filter(None, (aim, affords(trial.psnr, ratio, choice, look.plan)))))
+    return replace(choice, note="; ".join(filter(None, (aim, affords(psnr, ratio, choice, look.plan)))))
 
 
 def affords(psnr: float, ratio: float, choice: RateChoice, plan: EncoderPlan) -> str:

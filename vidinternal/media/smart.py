@@ -104,6 +104,13 @@ class SmartPlan:
         copied = [g for g, anew in zip(self.track.gops, self.encoded, strict=True) if not anew]
         return SmartReport(len(copied), sum(self.encoded), sum(len(g) for g in copied))
 
+    @property
+    def spans(self) -> tuple[range, ...]:
+        """The frames that are encoded, in runs; none where the whole stream is copied."""
+        runs = itertools.groupby(zip(self.track.gops, self.encoded, strict=False), key=lambda pair: pair[1])
+        gops = [[gop for gop, _ in run] for anew, run in runs if anew]
+        return tuple(range(run[0].start, run[-1].stop) for run in gops)
+
 
 def plan_smart(info: ClipInfo, plan: EncoderPlan, facts: SourceFacts, touched: Collection[int]) -> SmartPlan:
     """Decide what of a clip is copied.

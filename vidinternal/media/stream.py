@@ -33,6 +33,8 @@ from vidinternal.media.refusals import (
 )
 from vidinternal.media.still_clip import is_stills, stand_in
 
+GIVE_UP = 64
+"""Read errors in a row after which a damaged file is taken to end."""
 INTER_CODECS = ("h264", "hevc", "vp9", "av1", "mpeg1video", "mpeg2video")
 """Codecs whose key packets are marked reliably."""
 
@@ -90,6 +92,26 @@ def open_video(
             raise no_video(path, container)
         check_size(path, films[0], most)
         yield container, films[0]
+
+
+def read_on(container: InputContainer, streams: Sequence[Any], *, tolerant: bool) -> Iterator[Any]:
+    """The packets of some streams; behind what a damaged container cannot give, those it gives next.
+
+    Raises:
+        av.error.FFmpegError: The container cannot be read on, unless ``tolerant``.
+    """
+    failures = 0
+    while failures < GIVE_UP:
+        try:
+            for packet in container.demux(*streams):
+                failures = 0
+                yield packet
+        except av.error.FFmpegError:
+            if not tolerant:
+                raise
+            failures += 1
+        else:
+            return
 
 
 def check_size(path: Path, stream: VideoStream, most: int) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import orientation
-from vidinternal.media.probe import probe
+from vidinternal.media.probe import probe, probe_result
 from vidinternal.report.pictures import Picture, fitted, grid, label, overlay, png, to_picture
 
 WIDTH = 480
@@ -44,16 +45,16 @@ def moments(weights: Sequence[float], wanted: int = 3) -> tuple[int, ...]:
     return tuple(shown or best)
 
 
-def strip(source: Path, result: Path, masks: Sequence[np.ndarray], chosen: Sequence[int]) -> bytes:
+def strip(source: ClipInfo, result: Path, masks: Sequence[np.ndarray], chosen: Sequence[int]) -> bytes:
     """A PNG with a row for each chosen frame: before, hole, after.
 
     Args:
-        source: The clip.
+        source: The clip, with the policy that it was read under.
         result: What was made of it; as many frames.
         masks: ``H W`` bool for each chosen frame, upright.
         chosen: Frame indices.
     """
-    readers = ClipReader(probe(source)), ClipReader(probe(result))
+    readers = ClipReader(source), ClipReader(probe_result(result, source))
     rows = []
     for mask, index in zip(masks, chosen, strict=True):
         before, after = (frame_picture(reader, index) for reader in readers)
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     fit = check_fits(masks, info, count, fit=False)
     chosen = moments([float(masks.read(i, i + 1, fit).sum()) for i in range(count)])
     holes = [masks.read(i, i + 1, fit)[0] for i in chosen]
-    write_atomically(out, strip(source, result, holes, chosen))
+    write_atomically(out, strip(info, result, holes, chosen))
 
 
 if __name__ == "__main__":

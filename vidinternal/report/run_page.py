@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vidinternal.core.clip import Window
-from vidinternal.media.probe import frame_pts, probe
+from vidinternal.core.clip import ClipInfo, Window
+from vidinternal.media.probe import frame_pts, probe_result
 from vidinternal.media.sample import sample_frames
 from vidinternal.report.before_after import WIDTH, moments, strip
 from vidinternal.report.page import write_page
@@ -51,15 +51,14 @@ def run_pictures(run: Run, destination: Path) -> Mapping[str, bytes]:
             weights[index] = float(masks[index - window.start].sum())
     chosen = moments(weights)
     holes = [_track(run, owner[i]).masks[i - owner[i].start, 0].numpy() for i in chosen]
-    pictures = {"before, hole and after": strip(run.info.path, destination, holes, chosen)}
-    pictures["the result at a glance"] = glance(destination)
+    pictures = {"before, hole and after": strip(run.info, destination, holes, chosen)}
+    pictures["the result at a glance"] = glance(probe_result(destination, run.info))
     flows = _flow_pictures(run, owner, chosen)
     return pictures | ({"reference flow to the next picture, inside the work area": flows} if flows else {})
 
 
-def glance(path: Path, count: int = 12) -> bytes:
+def glance(info: ClipInfo, count: int = 12) -> bytes:
     """PNG of up to ``count`` small frames spread evenly over a clip, six to a row."""
-    info = probe(path)
     total = len(frame_pts(info))
     chosen = sorted({round(k * (total - 1) / max(count - 1, 1)) for k in range(count)})
     samples = sample_frames(info, chosen, height=GLANCE_HEIGHT)

@@ -15,7 +15,7 @@ from vidinternal.media.fields import Scan, scan_of, touched_samples
 from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import orientation
 from vidinternal.media.picture import picture_format
-from vidinternal.media.probe import frame_pts
+from vidinternal.media.probe import frame_pts, time_table
 from vidinternal.ops.masks import dilate
 from vidinternal.stages.masks import check_region, draw_regions
 
@@ -41,7 +41,7 @@ class Asked:
 
 
 class AskedMask:
-    """Masks in order, read a few at a time; all False where none was asked for.
+    """Masks in order, read a few at a time; all False where none was asked for, all True where damage is filled whole.
 
     Args:
         asked: What was asked for.
@@ -54,6 +54,8 @@ class AskedMask:
     def __init__(self, asked: Asked, info: ClipInfo) -> None:
         self._asked, self._info = asked, info
         self._pts = frame_pts(info)
+        damage = time_table(info).damage
+        self._whole = frozenset(damage.holes(info.policy) if damage else ())
         self._turn = orientation(info)
         self._empty = np.zeros((info.height, info.width), dtype=bool)
         self._source = open_masks(asked.mask) if asked.mask else None
@@ -65,12 +67,17 @@ class AskedMask:
 
     def at(self, index: int) -> np.ndarray:
         """The mask of one frame as it is stored, ``H W`` bool."""
+        if index in self._whole:
+            return ~self._empty
         if not self._asked:
             return self._empty
         if not self._start <= index < self._start + len(self._held):
             self._start = index
             self._held = self._read(index, min(len(self._pts), index + _AHEAD))
         return self._held[index - self._start]
+
+    def __bool__(self) -> bool:
+        return bool(self._asked) or bool(self._whole)
 
     def may_change(self, index: int) -> tuple[np.ndarray, ...]:
         """Which samples of each plane of a frame the mask lets change, bool."""

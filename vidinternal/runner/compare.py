@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.packets import StreamMatch, match_streams, other_streams
 from vidinternal.media.picture import NativeFrame
-from vidinternal.media.probe import probe
+from vidinternal.media.probe import probe, probe_result
 from vidinternal.ops import measures
 from vidinternal.runner.asked_mask import Asked, AskedMask
 
@@ -198,7 +198,13 @@ class _Sums:
             self.largest = max(self.largest, int(difference.max(initial=0)))
 
 
-def compare(result: Path, reference: Path, mask: Path | None = None, progress: Progress = no_progress) -> Comparison:
+def compare(
+    result: Path,
+    reference: Path,
+    mask: Path | None = None,
+    progress: Progress = no_progress,
+    policy: ReadPolicy | None = None,
+) -> Comparison:
     """Measure a result against the truth or its source.
 
     Args:
@@ -206,13 +212,15 @@ def compare(result: Path, reference: Path, mask: Path | None = None, progress: P
         reference: The truth, or the source.
         mask: Mask of the reference; video, image or folder, white = hole.
         progress: Tells how far it is.
+        policy: How the reference is read; frames that it fills whole count as masked.
 
     Raises:
         MediaError: A file cannot be read.
         UsageError: The pictures differ in size.
         MaskError: The mask does not fit the reference.
     """
-    infos = probe(result), probe(reference)
+    truth = probe(reference, policy)
+    infos = probe_result(result, truth), truth
     sizes = [f"{i.width}x{i.height}" for i in infos]
     if sizes[0] != sizes[1]:
         raise UsageError(f"{result} against {reference}", expected=f"pictures of {sizes[1]}", got=sizes[0])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from vidinternal.core.clip import ClipInfo
+from vidinternal.media.codecs import EncodeSettings, crf_scale
+from vidinternal.media.own_codec import expected_codec
+from vidinternal.media.rate import trial_pixels
 from vidinternal.media.still_clip import is_stills, stills_bytes
 from vidinternal.runner.spec import PipelineSpec
 from vidinternal.stages.artifacts import MaskTrack
@@ -15,15 +18,33 @@ WRITING_SECONDS_PER_MEGAPIXEL = {
     "vp9": 0.6,
     "prores": 0.12,
     "ffv1": 0.1,
+    "mpeg2video": 0.06,
 }
 """Decode, composite and encode of a megapixel on two CPU cores at the default quality; a reserve, not a promise."""
+VERIFYING_SECONDS_PER_MEGAPIXEL = 0.04
+"""Decode of source and result and their comparison."""
 
 
 def writing_seconds(info: ClipInfo, frames: int, spec: PipelineSpec) -> float:
-    """Seconds to set aside for compositing and encoding the whole clip."""
+    """Seconds to set aside for writing the whole clip: trials of the quality, encoding it twice, and verifying that.
+
+    A clip is written a second time where its bitrate or quality missed the aim, which is not known before.
+    """
     encode = spec.stage("encode")
-    rate = WRITING_SECONDS_PER_MEGAPIXEL[encode.config.codec] if encode else 0.0
-    return 0.5 + frames * info.width * info.height / 1e6 * rate
+    if encode is None:
+        return 0.5
+    config, pixels = encode.config, info.width * info.height
+    codec = _codec(info, config)
+    chosen = crf_scale(codec) is not None and config.crf is None and not config.lossless and not is_stills(info.path)
+    encoded = frames * pixels * (2 if chosen else 1) + (trial_pixels(frames, pixels) if chosen else 0)
+    verified = frames * pixels * (2 if chosen else 1)
+    rates = WRITING_SECONDS_PER_MEGAPIXEL[codec], VERIFYING_SECONDS_PER_MEGAPIXEL
+    return 0.5 + (encoded * rates[0] + verified * rates[1]) / 1e6
+
+
+def _codec(info: ClipInfo, config: EncodeSettings) -> str:
+    """The codec that is likely written."""
+    return expected_codec(info, WRITING_SECONDS_PER_MEGAPIXEL) if config.codec == "auto" else config.codec
 
 
 def memory_bytes(plan: MemoryPlan, track: MaskTrack) -> int:
@@ -57,7 +78,7 @@ def output_bytes(info: ClipInfo, spec: PipelineSpec) -> int:
     if encode is None:
         return 0
     source = sum(stills_bytes(info).values()) if is_stills(info.path) else info.path.stat().st_size
-    bits = OUTPUT_BITS_PER_SAMPLE.get(encode.config.codec)
+    bits = OUTPUT_BITS_PER_SAMPLE.get(_codec(info, encode.config))
     frames = info.frames or (round(info.duration * info.rate) if info.duration else 0)
     if bits is None or not frames:
         return source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from vidinternal.core.clip import ClipInfo
+from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.core.errors import UserError
 from vidinternal.media.codecs import CodecName, EncodeSettings, choose
@@ -24,6 +24,7 @@ def verify_files(
     asked: Asked | None = None,
     limit: Limit | None = None,
     progress: Progress = no_progress,
+    policy: ReadPolicy | None = None,
 ) -> Verification:
     """Hold a file against the source it was made from.
 
@@ -34,14 +35,15 @@ def verify_files(
         limit: What may happen to samples elsewhere; when None, nothing where the result's codec is always lossless, and
             50 dB where it is not.
         progress: Tells how far it is.
+        policy: How the source is read; frames that it fills whole may change.
 
     Raises:
         MediaError: A file cannot be read.
         MaskError: The mask or a region does not fit the source.
     """
-    info = probe(source)
+    info = probe(source, policy)
     codec = _codec(result)
-    masks = AskedMask(asked, info) if asked else None
+    masks = AskedMask(asked or Asked(), info)
     losses = _losses(info, codec, result)
     return verify(
         result,

@@ -9,7 +9,7 @@ from typing import Any
 
 from vidinternal.core.contracts import Progress
 from vidinternal.media.codecs import EncodeSettings, choose
-from vidinternal.media.encode import encode
+from vidinternal.media.encode import encode, encoded_spans
 from vidinternal.media.outside import Allowed
 from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
@@ -87,12 +87,15 @@ class Encode(Stage):
         if writes_stills(info, destination):
             return {"result": self._stills(context, sample, allowed)}
         plan = choose(self.config, info, destination)
+        wanted = self.config.model_copy(update={"codec": plan.codec})
         forgiven = rehearse(info, plan, destination.suffix).names
         context.progress(0.0, "choosing the quality")
-        choice = choose_rate(info, plan, sample, self.config, allowed=allowed)
+        edited = Edited(sample, touched_frames(windows, patches))
+        spans = encoded_spans(info, edited, plan, smart=wanted.smart)
+        choice = choose_rate(info, plan, sample, wanted, spans=spans, allowed=allowed)
         notes: list[str] = []
         for last in (False, True):
-            settings = self.config.model_copy(update={"crf": choice.crf})
+            settings = wanted.model_copy(update={"crf": choice.crf})
             promise = Promise(
                 info=info,
                 plan=choose(settings, info, destination),
@@ -107,7 +110,7 @@ class Encode(Stage):
             try:
                 report = encode(
                     info,
-                    Edited(sample, touched_frames(windows, patches)),
+                    edited,
                     destination,
                     settings,
                     progress=_until(context.progress, ENCODED),

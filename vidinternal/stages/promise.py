@@ -136,7 +136,8 @@ class Promise:
         raise AgainError(replace(self.choice, crf=crf), why)
 
     def _told(self, bitrate: Bitrate) -> Mapping[str, Any]:
-        quality = "lossless" if self.plan.lossless else "" if self.plan.crf is None else f"crf {self.plan.crf:g}"
+        crf = "" if self.plan.crf is None else f"crf {self.plan.crf:g}"
+        quality = "lossless" if self.plan.lossless else "all copied" if self.choice.holds == "copy" else crf
         line = ", ".join(filter(None, (bitrate.line(), quality)))
         return {**bitrate.as_dict(), "line": line, "crf": self.plan.crf, "holds": self.choice.holds}
 

@@ -1,0 +1,97 @@
+import torch
+
+from tests.methods.internal.scenes import candidates, scene
+from tests.ops.scene import box, psnr
+from vidinternal.core.contracts import Holdout
+from vidinternal.core.seeds import generator
+from vidinternal.methods.internal.candidates import NAMES
+from vidinternal.methods.internal.evidence import COUNT
+from vidinternal.methods.internal.fusion import (
+    Examples,
+    FusionFit,
+    FusionNet,
+    adapt,
+    examples,
+    fit_fusion,
+    fuse,
+    smooth,
+    start_net,
+)
+
+
+def made_up(truthful: int, count: int = 4000) -> Examples:
+    """Pixels of which one candidate is always right."""
+    random = generator(3)
+    colours = torch.rand((count, len(NAMES), 3), generator=random)
+    return Examples(torch.randn((count, COUNT), generator=random), colours, colours[:, truthful])
+
+
+def test_weights_are_convex_whatever_the_evidence() -> None:
+    for scale in (1.0, 1e6):
+        weights = start_net().requires_grad_(False)(scale * torch.randn((50, COUNT), generator=generator(0)))
+        assert float(weights.min()) >= 0
+        assert torch.allclose(weights.sum(dim=1), torch.ones(50), atol=1e-5)
+
+
+def test_it_learns_which_candidate_is_right() -> None:
+    known = made_up(truthful=2)
+    net = fit_fusion(FusionNet(), known, 0, FusionFit(steps=150, rate=1e-2, anchor=0.0))
+    assert float(net(known.evidence).detach()[:, 2].mean()) > 0.8
+
+
+def test_the_anchor_holds_and_the_same_seed_learns_the_same() -> None:
+    known = made_up(truthful=1)
+    before = start_net().last.weight
+
+    def away(anchor: float) -> float:
+        net = fit_fusion(start_net(), known, 0, FusionFit(steps=60, rate=1e-2, anchor=anchor))
+        return float((net.last.weight - before).detach().square().sum())
+
+    assert away(100.0) < 0.7 * away(0.0)
+    assert away(0.0) == away(0.0)
+
+
+def test_examples_are_the_hidden_pixels_with_their_truth() -> None:
+    truth, masks = scene()
+    made = candidates(truth, masks)
+    known = examples(made, masks, truth, seed=0, most=100)
+    assert len(known) == 100
+    narrow = known.colours[:, NAMES.index("narrow")]
+    every = made.colours["narrow"]
+    assert all(bool((every == colour).all(dim=1).any()) for colour in narrow)
+    assert bool((known.colours - known.truth.unsqueeze(1)).abs().mean() < 0.3)
+
+
+def test_the_fused_hole_lies_between_the_candidates_and_the_rest_is_untouched() -> None:
+    truth, masks = scene()
+    made = candidates(truth, masks)
+    fused = fuse(start_net(), made)
+    assert torch.equal(torch.where(masks, truth, fused), truth)
+    colours = torch.stack([made.colours[name] for name in NAMES])
+    inside = fused.permute(0, 2, 3, 1)[masks[:, 0]]
+    assert bool((inside >= colours.amin(dim=0) - 1e-5).all() and (inside <= colours.amax(dim=0) + 1e-5).all())
+
+
+def test_fused_is_no_worse_than_the_smooth_fill_of_a_moving_scene() -> None:
+    truth, masks = scene()
+    made = candidates(truth, masks)
+    harmonic = made.frames.clone()
+    harmonic.permute(0, 2, 3, 1)[masks[:, 0]] = made.colours["harmonic"]
+    assert psnr(fuse(start_net(), made), truth, masks) > psnr(harmonic, truth, masks) + 1
+
+
+def test_without_enough_hidden_pixels_the_start_is_kept() -> None:
+    truth, masks = scene()
+    made = candidates(truth, masks)
+    tiny = Holdout(box(8, 48, 64, slice(2, 4), slice(2, 4)), truth)
+    for holdout in (None, tiny):
+        assert torch.equal(adapt(made, holdout, 0).last.weight, start_net().last.weight)
+
+
+def test_smoothing_keeps_the_sum_of_the_weights() -> None:
+    hole = torch.zeros((12, 12), dtype=torch.bool)
+    hole[3:8, 2:9] = True
+    weights = torch.rand((int(hole.sum()), 4), generator=generator(1)).softmax(dim=1)
+    mean = smooth(weights, hole)
+    assert torch.allclose(mean.sum(dim=1), torch.ones(len(mean)), atol=1e-5)
+    assert float(mean.std()) < float(weights.std())

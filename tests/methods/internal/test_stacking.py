@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.ops.scene import box
+from vidinternal.core.contracts import Holdout
+from vidinternal.core.seeds import generator
+from vidinternal.methods.internal.stacking import apply_stack, bins, convex, fit_stack
+
+HOLE = box(2, 40, 60, slice(5, 35), slice(20, 55))
+NOTHING = torch.zeros_like(HOLE)
+
+
+def test_bins_part_depth_and_what_nobody_saw() -> None:
+    seen, unseen = bins(HOLE, NOTHING), bins(HOLE, HOLE)
+    assert set(seen[HOLE].tolist()) == {0, 1, 2}
+    assert torch.equal(unseen[HOLE], seen[HOLE] + 3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_weights_are_found_where_the_truth_is_a_mixture(share: float) -> None:
+    random = generator(0)
+    first, second = torch.rand((2, 2, 3, 40, 60), generator=random)
+    truth = (1 - share) * first + share * second
+    stack = fit_stack({"fused": first, "generated": second}, bins(HOLE, NOTHING), Holdout(HOLE, truth))
+    assert stack.weights[:3, 1] == pytest.approx(share, abs=0.05)
+    result = apply_stack(stack, {"fused": first, "generated": second}, bins(HOLE, NOTHING), HOLE)
+    where = HOLE.expand_as(truth)
+    assert float((result - truth)[where].abs().max()) < 0.1
+
+
+def test_without_evidence_the_first_is_trusted_where_it_was_seen() -> None:
+    pictures = {"fused": torch.zeros((2, 3, 40, 60)), "generated": torch.ones((2, 3, 40, 60))}
+    for holdout in (None, Holdout(box(2, 40, 60, slice(0, 2), slice(0, 2)), torch.zeros((2, 3, 40, 60)))):
+        weights = fit_stack(pictures, bins(HOLE, NOTHING), holdout).weights
+        assert weights[:3].tolist() == [[1, 0]] * 3
+        assert weights[3:].tolist() == [[0.5, 0.5]] * 3
+
+
+def test_convex_weights_stay_on_the_simplex() -> None:
+    random = np.random.default_rng(0)
+    values = random.random((300, 3))
+    weights = convex(values, 2 * values[:, 0] - values[:, 1], np.full(3, 1 / 3))
+    assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
+    assert weights[0] > 0.8
