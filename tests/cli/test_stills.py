@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from tests.media.stills_made import HEIGHT, WIDTH, frames_of, write_animation, write_gif, write_sequence
+from tests.media.stills.stills_made import HEIGHT, WIDTH, frames_of, write_animation, write_gif, write_sequence
 from vidinternal.cli.main import app
 from vidinternal.core.errors import UserError
-from vidinternal.media.animation import animation
 from vidinternal.media.picture import picture_format
 from vidinternal.media.probe import probe
+from vidinternal.media.stills.animation import animation
 
 HOLE = (slice(10, 20), slice(12, 26))
 REGION = "12,10,14,10@1-3"  # frames 1 and 2

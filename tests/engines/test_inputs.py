@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.stills_made import write_gif, write_sequence
+from tests.media.stills.stills_made import write_gif, write_sequence
 from vidinternal.core.errors import MediaError, UsageError
 from vidinternal.engines.inputs import destinations, expand, mirrors
 

@@ -73,6 +73,22 @@ def test_twice_it_stops_at_once(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("flow-*/window-0000/manifest.json"))
 
 
+def test_once_all_workers_come_to_a_stop_and_their_windows_are_kept(tmp_path: Path) -> None:
+    short = ("--set", "inpaint.iterations=60", "--set", "shots.window=6", "--set", "shots.overlap=1")
+    run = start(tmp_path, "--jobs", "2", *short, clips=2)
+    wait_for(tmp_path, "masks-*/window-0000", count=2)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to parent and workers alike
+    _, told = run.communicate(timeout=100)
+    assert run.returncode == 130
+    assert told.count("\n") == 1, told
+    assert told.startswith("interrupted (")
+    assert "to go on: vidinternal run inpaint" in told
+    assert not list((tmp_path / "out").glob("*.mkv"))
+    assert not list(tmp_path.rglob("*.part"))
+    with pytest.raises(ProcessLookupError):
+        os.killpg(run.pid, 0)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> None:
     run = start(

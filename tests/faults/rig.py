@@ -25,6 +25,9 @@ import torch
 
 from vidinternal.core.timecode import parse_region
 from vidinternal.learn.resume import CheckpointSettings
+from vidinternal.media import segments
+from vidinternal.media import verify as verification
+from vidinternal.media.writer import Writer
 from vidinternal.methods import inpaint_method
 from vidinternal.runner import run as runner
 from vidinternal.runner.job import Job, Silent
@@ -33,6 +36,8 @@ from vidinternal.runner.spec import load_pipeline
 from vidinternal.stages import stage_class
 from vidinternal.stages.base import JobInputs, Stage
 
+SEGMENT = 3
+"""Frames of a segment of the file written; long clips have far longer ones."""
 STAGES = ("decode", "shots", "masks", "flow", "inpaint", "composite", "encode")
 
 
@@ -96,6 +101,7 @@ class Watcher(Silent):
         self.stage = "decode"
         self.events: Counter[str] = Counter()
         self.steps = 0
+        self.segments = 0
         self.windows: list[str] = []
         self.counted: type[torch.optim.Optimizer] = torch.optim.Adam
 
@@ -133,6 +139,15 @@ class Watcher(Silent):
 
         os.fsync = sync
         Path.replace = self.before(Path.replace)
+        segments._PIXELS, segments._LARGE_PACKETS, segments._LEAST = {}, 0, SEGMENT
+        verification.LONG = 0
+        real_segment = Writer._segment
+
+        def segment(own: Writer, *arguments: Any) -> Any:
+            self.segments += 1
+            return real_segment(own, *arguments)
+
+        Writer._segment = segment  # pyright: ignore[reportAttributeAccessIssue]
         torch.optim.Adam.step = self._step(torch.optim.Adam.step)  # AdamW's too
         runner.CheckpointSettings = partial(CheckpointSettings, every=every)  # pyright: ignore
 
@@ -183,7 +198,12 @@ def child(asked: dict[str, Any], report: Path) -> None:
 
     watcher.event = counted
     result = runner.run_job(job(asked), watcher)
-    account = {"status": result.status, "events": watcher.events, "windows": watcher.windows}
+    account = {
+        "status": result.status,
+        "events": watcher.events,
+        "windows": watcher.windows,
+        "segments": watcher.segments,
+    }
     report.write_text(json.dumps(account | {"said": result.record["resumed"]}))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests import media_made
-from tests.faults.rig import STAGES
+from tests.faults.rig import SEGMENT, STAGES
 
 SHARED = ("encode.codec=ffv1", "shots.detector=none", "shots.window=6", "shots.overlap=1", "inpaint.channels=[8,8]")
 METHODS = {
@@ -21,6 +21,7 @@ METHODS = {
     "dip_vid_flow": ("inpaint.iterations=10", "inpaint.depth=2", "inpaint.inner_iterations=4", "inpaint.look_every=3"),
     "dip": ("inpaint.iterations=12", "inpaint.depth=2", "inpaint.look_every=1", "inpaint.patience=9"),
 }
+FRAMES = 9
 WINDOWS = 2
 MOMENTS = 20
 CUTS = 6
@@ -66,7 +67,7 @@ class Ground:
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     root = tmp_path_factory.mktemp("killed")
-    clip = media_made.clip(root / "clip.mkv", size=(48, 32), frames=9)
+    clip = media_made.clip(root / "clip.mkv", size=(48, 32), frames=FRAMES)
     command = [sys.executable, "-m", "tests.faults.rig", str(root)]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
@@ -126,6 +127,29 @@ def test_killed_again_and_again(ground: Ground) -> None:
     assert sum(run["killed"] for run in found) >= 3
     assert ground.bytes_of("again") == ground.bytes_of(method)
     assert sum(run["steps"] for run in found) <= ground.whole[method]["steps"] + len(plan)
+
+
+def test_killed_while_the_file_is_written_and_verified(ground: Ground) -> None:
+    method = "dip"
+    events, whole = ground.whole[method]["events"]["encode"], ground.whole[method]["segments"]
+    assert whole == FRAMES // SEGMENT
+    shares = (0.05, 0.2, 0.5, 0.7, 0.9, 1.0)
+    plan = []
+    for share in shares:
+        where = f"written-{share}"
+        plan.append(ground.asked(method, where, kill=["encode", round(share * events)]))
+        plan.append(ground.asked(method, where))
+    found = ground.run(plan)
+    assert all(run["killed"] for run in found[::2])
+    left = [run["segments"] for run in found[1::2]]
+    assert left == sorted(left, reverse=True)
+    assert any(0 < count < whole for count in left), left
+    assert left[-1] == 0, "finished segments are not written again"
+    verified = [run["events"].get("encode", 0) for run in found[1::2]]
+    assert verified == sorted(verified, reverse=True)
+    for share in shares:
+        assert ground.bytes_of(f"written-{share}") == ground.bytes_of(method)
+        assert not ground.leftovers(f"written-{share}")
 
 
 def test_the_power_is_cut(ground: Ground) -> None:

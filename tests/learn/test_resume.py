@@ -1,5 +1,6 @@
 """Checkpoints of a running fit: what comes back, what is refused, when it is written."""
 
+import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from vidinternal.core.budget import Budget
 from vidinternal.core.contracts import FitContext
 from vidinternal.core.stop import Interrupted, Stop
 from vidinternal.learn import resume
-from vidinternal.learn.resume import CheckpointSettings, FileCheckpoints, kept
+from vidinternal.learn.resume import LARGE, CheckpointSettings, FileCheckpoints, kept
 
 STATE = {"w": torch.arange(6.0).view(2, 3), "n": 3, "deep": {"list": [None, 0.1, "x", torch.tensor(True)]}}
 
@@ -147,3 +148,11 @@ def test_a_piece_is_made_once(tmp_path: Path) -> None:
     assert (again.covered, again.shape) == (0.3, (2, 2))
     kept(context, "copied", "other window", Copied, make)
     assert len(made) == 3
+
+
+def test_a_piece_that_is_made_once_is_not_held_in_memory(tmp_path: Path) -> None:
+    context = FitContext(seed=0, device=torch.device("cpu"), checkpoint=door(tmp_path))
+    made = kept(context, "copied", "w", Copied, lambda: Copied(torch.rand(LARGE // 4), 0.3, (2, 2)))
+    gone = weakref.ref(made.frames)
+    del made
+    assert gone() is None

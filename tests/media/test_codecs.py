@@ -253,7 +253,13 @@ def test_without_a_codec_the_sources_own_is_taken(encoder: str, tmp_path: Path) 
         ({"codec": "libx264"}, ".webm", {}, "vp9", "does not take h264"),
         ({"codec": "ffv1"}, ".mkv", {"crf": 20}, "h264", "encode.crf=20"),
         ({"codec": "mpeg2video"}, ".mkv", {"smart": False}, "h264", "nothing of it would be copied"),
-        ({"codec": "mpeg2video", "interlaced": "tff", "options": {"flags": "+ildct+ilme"}}, ".mkv", {}, "h264", "inter"),
+        (
+            {"codec": "mpeg2video", "interlaced": "tff", "options": {"flags": "+ildct+ilme"}},
+            ".mkv",
+            {},
+            "h264",
+            "inter",
+        ),
     ],
 )
 def test_another_codec_than_the_sources_own_is_told_before_any_work(

@@ -138,7 +138,7 @@ def test_a_cut_off_clip_keeps_the_sound_that_is_there_and_is_reported_and_judged
     whole = len(made.packets(path)[1])
     cut(spoiled(path, 7), 0.8)
     result, report, mask = tmp_path / "out.mkv", tmp_path / "page.html", tmp_path / "mask.png"
-    told = run(path, result, "--set", f"decode.damage={policy}", "--report", report)
+    told = run(path, result, "--region", "2,2,6,4", "--set", f"decode.damage={policy}", "--report", report)
     assert told.code == 0, told.error
     assert report.read_text(encoding="utf-8").count("data:image/png;base64,") == 2
     assert 0 < len(made.packets(result)[1]) < whole

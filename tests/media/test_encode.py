@@ -329,4 +329,4 @@ def test_clips_shorter_than_the_delay_of_the_encoder_are_written(frames: int, tm
         assert seconds(report.path) == seconds(source)
         with av.open(str(report.path)) as container:
             packets = [p for p in container.demux(video=0) if p.dts is not None and p.pts is not None]
-        assert all(p.pts - 20 * 512 <= p.dts <= p.pts for p in packets)  # pyright: ignore[reportOperatorIssue]
+        assert all(p.pts - 20 * 512 <= p.dts <= p.pts for p in packets)  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]

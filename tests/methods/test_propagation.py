@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +9,10 @@ from pydantic import ValidationError
 from tests.ops.scene import box, constant_flow, sliding
 from vidinternal.core.budget import Budget
 from vidinternal.core.contracts import FitContext, FitResult, FlowField, Holdout, InpaintTask
+from vidinternal.learn.resume import FileCheckpoints
 from vidinternal.methods import inpaint_method
 from vidinternal.methods.propagation.config import Config
+from vidinternal.ops import propagate as propagation
 from vidinternal.ops.flow_copy import FlowCopySettings, flow_copy
 from vidinternal.ops.propagate import propagate
 
@@ -93,3 +97,41 @@ def test_what_cannot_be_copied_is_said() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Config(**wrong)
+
+
+class Dies(FileCheckpoints):
+    """Checkpoints of a process that is killed when it has saved so many pieces."""
+
+    def __init__(self, folder: Path, pieces: int) -> None:
+        super().__init__(folder)
+        self.left = pieces
+
+    def save(self, piece: str, fits: str, state: Mapping[str, Any]) -> None:
+        super().save(piece, fits, state)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_killed_fill_goes_on_from_its_last_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    truth, masks = passing()
+    task = InpaintTask(truth.masked_fill(masks, 0.5), masks)
+    config = Config(ring=5, rounds=3)
+    whole = fill(task, config)
+    with pytest.raises(KeyboardInterrupt):
+        fill(task, config, checkpoint=Dies(tmp_path, pieces))
+    copied: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        copied.append(1)
+        return flow_copy(*arguments)
+
+    monkeypatch.setattr(propagation, "flow_copy", counted)
+    resumed = fill(task, config, checkpoint=FileCheckpoints(tmp_path))
+    assert len(copied) == len(whole.history) - pieces
+    assert torch.equal(resumed.frames, whole.frames)
+    assert whole.provenance is not None and resumed.provenance is not None
+    assert torch.equal(resumed.provenance, whole.provenance)

@@ -8,18 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from tests import media_made
 from vidinternal.core.errors import UsageError
 from vidinternal.core.stop import Interrupted, Stop
 from vidinternal.core.timecode import parse_region
+from vidinternal.learn.resume import FileCheckpoints
 from vidinternal.runner import keys
 from vidinternal.runner.job import Job, JobResult, Silent
 from vidinternal.runner.ledger import Ledger
-from vidinternal.runner.run import run_job
+from vidinternal.runner.run import open_run, run_job
 from vidinternal.runner.workspace import Workspace
-from vidinternal.stages import stage_class
+from vidinternal.stages import fill_window, flow, stage_class
 from vidinternal.stages.base import JobInputs, Stage, StageContext
 
 SETS = ("encode.codec=ffv1", "shots.detector=none", "shots.window=6", "shots.overlap=1", "inpaint.method=telea")
@@ -94,6 +97,57 @@ def test_a_changed_source_and_a_changed_region_are_named(tmp_path: Path) -> None
     assert any("the regions changed" in line for line in said(run_job(moved)))
     media_made.clip(tmp_path / "clip.mkv", size=(48, 32), frames=9, seed=5)
     assert any("the source changed" in line for line in said(run_job(moved)))
+
+
+def test_a_changed_mask_is_named_and_only_what_depends_on_it_is_made_again(tmp_path: Path, ran: list[str]) -> None:
+    picture = np.zeros((32, 48), np.uint8)
+    mask = tmp_path / "mask.png"
+
+    def masked(rows: slice) -> Job:
+        picture[rows, 12:28] = 255
+        cv2.imwrite(str(mask), picture)
+        plain = job(tmp_path)
+        return replace(plain, inputs=replace(plain.inputs, regions=(), mask=mask))
+
+    run_job(masked(slice(8, 12)))
+    ran.clear()
+    lines = said(run_job(masked(slice(12, 18))))
+    assert set(ran) == {"masks", "flow", "inpaint", "composite", "encode"} | ({"shots"} & set(ran))
+    assert any("masks" in line and "the mask changed" in line for line in lines), lines
+    assert any("inpaint" in line and "made from what changed" in line for line in lines), lines
+    ran.clear()
+    assert run_job(masked(slice(12, 18))).status == "already done"
+    assert ran == []
+
+
+def test_the_time_that_a_stopped_run_has_spent_counts_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the training of a million steps would get its whole hour again."""
+    sets = (*SETS, "shots.window=20", "inpaint.method=dip_vid", "inpaint.iterations=1000000", "inpaint.depth=2")
+    work = job(tmp_path, sets=(*sets, "inpaint.channels=[8,8]", "inpaint.patience=1000000"), budget=3600.0)
+    stop = Stop(grace=0.0)
+    with pytest.raises(Interrupted, match="of stage inpaint"):
+        run_job(work, Asks(stop, "inpaint"), stop)
+    (folder,) = tmp_path.rglob("window-0000.checkpoint")
+    assert 0 < (FileCheckpoints(folder).spent() or 0.0) < 3600.0
+    monkeypatch.setattr(FileCheckpoints, "spent", lambda _: 3600.0)
+    result = run_job(work)
+    assert result.status == "done"
+    (shot,) = result.record["shots"]
+    assert [window["stopped"] for window in shot["windows"]] == ["budget"]
+
+
+def test_a_run_is_told_who_is_at_work_on_its_clip(tmp_path: Path) -> None:
+    run = open_run(job(tmp_path))
+    with run.workspace.locked():
+        with pytest.raises(UsageError, match="no other job at work on this clip") as error:
+            run_job(job(tmp_path))
+        assert f"it is held by process {os.getpid()} on {socket.gethostname()}" in str(error.value)
+        assert error.value.exit_code == 2
+        assert not (tmp_path / "out" / "clean.mkv").exists()
+        # another clip's run, or one with a workspace of its own, is let in
+        assert run_job(job(tmp_path, workspace=tmp_path / "own")).status == "done"
 
 
 def test_changed_code_makes_again_what_can_run_it(
@@ -200,6 +254,40 @@ def test_a_training_saves_its_state_after_the_grace(tmp_path: Path) -> None:
     run_job(job(tmp_path / "b", sets=sets))
     assert (tmp_path / "out/clean.mkv").read_bytes() == (tmp_path / "b/out/clean.mkv").read_bytes()
     assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_flow_and_score_that_are_done_are_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between the pieces of a window, of the stages that have no training."""
+    sets = (*SETS, "shots.window=20", "flow.strides=[1,3,5]")
+    run_job(job(tmp_path, sets=sets))
+    whole = (tmp_path / "out/clean.mkv").read_bytes()
+    made: list[str] = []
+    saved, estimated, filled = FileCheckpoints.save, flow.reference_flow, fill_window._hidden
+
+    def dies(own: FileCheckpoints, piece: str, fits: str, state: Mapping[str, Any]) -> None:
+        saved(own, piece, fits, state)
+        raise KeyboardInterrupt
+
+    def flow_of(frames: Any, masks: Any, strides: Any, *rest: Any) -> Any:
+        made.append(f"stride {strides[0]}")
+        return estimated(frames, masks, strides, *rest)
+
+    def hidden(*arguments: Any) -> Any:
+        made.append("hidden")
+        return filled(*arguments)
+
+    monkeypatch.setattr(flow, "reference_flow", flow_of)
+    monkeypatch.setattr(fill_window, "_hidden", hidden)
+    work = job(tmp_path, sets=sets, workspace=tmp_path / "other")
+    (tmp_path / "out/clean.mkv").unlink()
+    for _ in range(3):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(FileCheckpoints, "save", dies)
+            run_job(work)
+    run_job(work)
+    assert [m for m in made if m != "hidden"] == ["stride 1", "stride 3", "stride 5"]
+    assert made.count("hidden") == 2  # its inputs are made again, the fill is not
+    assert (tmp_path / "out/clean.mkv").read_bytes() == whole
 
 
 def test_fresh_replaces_only_what_it_has_made_again(tmp_path: Path, ran: list[str]) -> None:

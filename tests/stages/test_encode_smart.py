@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.media.smart_made import clip, decoded, stored, x264
+from tests.media.smart.smart_made import clip, decoded, stored, x264
 from vidinternal.core.clip import Shot, Window
 from vidinternal.core.timecode import parse_region
 from vidinternal.runner.job import Job

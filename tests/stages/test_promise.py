@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from tests import media_made
@@ -110,3 +112,25 @@ def test_a_dark_corner_of_the_clip_is_judged_by_what_the_quality_affords_there(
     found = run_job(work).record["output"]["verification"]
     assert found["ok"]
     assert found["least_psnr"] < found["outside"]["psnr"] < 49.9
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_of_a_transport_stream_goes_into_containers_that_keep_its_header_apart(
+    suffix: str, tmp_path: Path
+) -> None:
+    x264 = {"codec": "libx264", "options": {"crf": "20", "g": "6"}, "frames": 24, "audio_tracks": 1}
+    work = job(tmp_path, suffix=".ts", **x264)
+    work = replace(work, inputs=replace(work.inputs, destination=tmp_path / "out" / f"clean{suffix}"))
+    record = run_job(work).record
+    assert "1 audio track packet for packet" in record["verified"]
+    assert record["output"]["smart"]["gops_copied"] > 0
+
+
+def test_where_nothing_is_masked_all_is_copied_and_no_quality_is_chosen(tmp_path: Path) -> None:
+    work = job(tmp_path, suffix=".mp4", codec="libx264", options={"crf": "20", "g": "6"})
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros((48, 64), np.uint8))
+    work = replace(work, inputs=replace(work.inputs, mask=tmp_path / "black.png", regions=()))
+    record = run_job(work).record
+    assert record["output"]["rate"]["trials"] == 0
+    assert record["output"]["verification"]["outside"]["changed"] == 0
+    assert record["bitrate"].endswith("(+0 %), all copied")

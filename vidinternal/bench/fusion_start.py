@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -32,6 +32,8 @@ SIZE = (136, 240)
 FRAMES = 16
 TURNS = 3
 """Times that every clip goes through every motion with every hole."""
+MEMBERS = 3
+"""Networks learned, each from another seed."""
 PIXELS = 6_000
 """Pixels learned from, of each clip, motion and hole."""
 LESSON = FusionFit(steps=3000, rate=3e-3, anchor=0.0, batch=8192)
@@ -100,10 +102,15 @@ def main(output: Path, seed: int = 0) -> None:
         parts.append(learned_from(lesson, seed))
         names.append(lesson.name)
         print(lesson.name, flush=True)  # noqa: T201 - a script
-    net = learn(parts, seed)
+    write(output, [learn(parts, seed + k) for k in range(MEMBERS)], names, seed)
+
+
+def write(output: Path, nets: Sequence[FusionNet], names: Sequence[str], seed: int) -> None:
+    """Write the networks as one file, in one step."""
+    tensors = {f"{k}.{name}": t.contiguous() for k, net in enumerate(nets) for name, t in net.state_dict().items()}
     about = {"lessons": json.dumps(names), "seed": str(seed), "made": "python -m vidinternal.bench.fusion_start"}
     aside = output.with_name(f".{output.name}.part")
-    aside.write_bytes(save({k: v.contiguous() for k, v in net.state_dict().items()}, metadata=about))
+    aside.write_bytes(save(tensors, metadata=about))
     aside.replace(output)
 
 

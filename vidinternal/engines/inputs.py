@@ -10,8 +10,9 @@ from pathlib import Path
 from stat import S_IFIFO, S_ISDIR, S_ISREG
 
 from vidinternal.core.errors import UsageError
-from vidinternal.media.animation import is_animation
-from vidinternal.media.image_sequence import (
+from vidinternal.media.stills.animation import is_animation
+from vidinternal.media.stills.clip import is_sequence
+from vidinternal.media.stills.image_sequence import (
     image_kind,
     images_in,
     is_pattern,
@@ -22,7 +23,6 @@ from vidinternal.media.image_sequence import (
     sequence_files,
     shape,
 )
-from vidinternal.media.still_clip import is_sequence
 
 VIDEO_SUFFIXES = frozenset(
     f".{name}"

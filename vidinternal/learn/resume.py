@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidinternal.core.budget import Budget
-from vidinternal.core.contracts import FitContext
+from vidinternal.core.contracts import Checkpoints
 from vidinternal.core.durable import aside, into_place, make_folder
 from vidinternal.core.stop import Interrupted, Stop
 from vidinternal.learn.state_tree import attach_tensors, detach_tensors, from_tree, to_tree
@@ -81,6 +81,10 @@ class FileCheckpoints:
 
     def save(self, piece: str, fits: str, state: Mapping[str, Any]) -> None:
         """Save a piece now: written aside, flushed, then renamed into place."""
+        self._save(piece, fits, state)
+
+    def _save(self, piece: str, fits: str, state: Mapping[str, Any]) -> dict[int, tuple[Tensor, int, str]]:
+        """Save a piece; its large tensors by their id."""
         make_folder(self.folder)
         small: dict[str, Tensor] = {}
         large: dict[int, tuple[Tensor, int, str]] = {}
@@ -96,8 +100,8 @@ class FileCheckpoints:
         header = {"fits": fits, "tree": tree, "spent": self.settings.budget.elapsed()}
         text = json.dumps({**header, "large": [name for _, _, name in large.values()]})
         self._write(self._path(piece), small, {"format": _FORMAT, "state": text, "digest": _digest(text, small)})
-        self._large[piece] = large
         self._forget_unused()
+        return large
 
     def offer(self, piece: str, fits: str, state: Callable[[], Mapping[str, Any]]) -> None:
         """Save a piece if the last time is long enough ago, or if the work must stop.
@@ -109,7 +113,8 @@ class FileCheckpoints:
         if not overdue and time.monotonic() < self._due:
             return
         started = time.monotonic()
-        self.save(piece, fits, state())
+        # held, so that the next offer knows them again; what is saved only once may go
+        self._large[piece] = self._save(piece, fits, state())
         now = time.monotonic()
         # rarer where saving takes long, but never so rare that a kill costs more than twice the usual
         self._due = now + min(max(self.settings.every, 10 * (now - started)), 2 * self.settings.every)
@@ -157,11 +162,20 @@ class FileCheckpoints:
                 path.unlink(missing_ok=True)
 
 
-def kept(context: FitContext, piece: str, fits: str, kind: type[T], make: Callable[[], T]) -> T:
+class Keeps(Protocol):
+    """The part of a context that tells where state is kept."""
+
+    @property
+    def checkpoint(self) -> Checkpoints | None:
+        """Where; None = nowhere."""
+        ...
+
+
+def kept(context: Keeps, piece: str, fits: str, kind: type[T], make: Callable[[], T]) -> T:
     """What ``make`` makes, or what it made in an earlier run of this fit that was killed.
 
     Args:
-        context: Has the checkpoints, or none.
+        context: Of a fit or a stage; has the checkpoints, or none.
         piece: Name of the piece.
         fits: What it belongs to.
         kind: Its type, a dataclass of tensors, arrays and plain values.

@@ -31,6 +31,7 @@ class Watch:
         context: Gives the hold-out and the progress callback.
         pace: Counts the iterations.
         patience: Looks without improvement after which to stop, or None.
+        gain: dB that count as an improvement for the patience.
 
     Attributes:
         best: The best output so far.
@@ -38,9 +39,9 @@ class Watch:
         diverged: Whether an output was not finite; the best so far is from before.
     """
 
-    def __init__(self, context: FitContext, pace: Pace, patience: int | None) -> None:
+    def __init__(self, context: FitContext, pace: Pace, patience: int | None, gain: float = 0.0) -> None:
         self.context, self.pace = context, pace
-        self.best = BestSoFar(patience)
+        self.best = BestSoFar(patience, gain)
         self.history: list[HistoryPoint] = []
         self.diverged = False
 
@@ -53,6 +54,10 @@ class Watch:
         self.best.load_state(state["best"])
         self.history = from_tree(list[HistoryPoint], state["history"])
         self.diverged = state["diverged"]
+
+    def over(self) -> bool:
+        """Whether there is nothing more to be had: the fit diverged, or the patience is at an end."""
+        return self.diverged or self.best.exhausted
 
     def look(self, frames: Tensor, terms: Mapping[str, float], weights: Callable[[], Mapping[str, Tensor]]) -> None:
         """Score an output and keep it if it is the best; its time does not count as an iteration's.

@@ -20,7 +20,7 @@ from vidinternal.media.encoder_options import encoder_options, without_slices
 from vidinternal.media.own_codec import candidates, own_refusal, source_codec, told
 from vidinternal.media.picture import PictureFormat, picture_format
 from vidinternal.media.probe import frame_pts
-from vidinternal.media.still_plan import still_plan, writes_stills
+from vidinternal.media.stills.plan import still_plan, writes_stills
 from vidinternal.media.stream import reason
 
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "mpeg2video"]
@@ -57,7 +57,7 @@ _HOLDS_ALPHA = ("ffv1", "prores_ks")
 class EncodeSettings(StrictModel):
     """How the result is written."""
 
-    codec: CodecName | Literal["auto"] = "auto"
+    codec: Literal["auto", CodecName] = "auto"
     """``auto`` is the source's own where it is one of these and the output can hold it, else h264 or what fits.
     ``ffv1`` is always lossless and goes into .mkv, .mp4 or .avi; ``prores`` goes into .mov or .mkv.
     ``mpeg2video`` is there for sources that are MPEG-2 and whose unchanged pictures are copied."""

@@ -18,7 +18,7 @@ from vidinternal.core.errors import MediaError, UsageError
 from vidinternal.media.damage import hopeless, mended
 from vidinternal.media.picture import NativeFrame, from_av
 from vidinternal.media.probe import TimeTable, time_table
-from vidinternal.media.still_clip import is_stills, stills_frames
+from vidinternal.media.stills.clip import is_stills, stills_frames
 from vidinternal.media.stream import check_picture, open_video, pictures
 
 

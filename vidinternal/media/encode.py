@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,20 +15,19 @@ from av.container import InputContainer
 
 from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.contracts import Progress, no_progress
-from vidinternal.core.errors import MediaError
 from vidinternal.media.codecs import EncoderPlan, EncodeSettings, choose, refused
-from vidinternal.media.fit_planes import Fitter
-from vidinternal.media.gops import UnsafeError, decoding_times
 from vidinternal.media.mux import Copier, Header, Output, kept_tags, open_output
 from vidinternal.media.part_file import as_media_error, part_file
 from vidinternal.media.picture import NativeFrame, picture_format
 from vidinternal.media.probe import frame_pts, probe
-from vidinternal.media.smart import Edited, SmartPlan, SmartReport, SmartWriter, plan_smart
+from vidinternal.media.smart.gops import UnsafeError
+from vidinternal.media.smart.rendering import Edited, SmartPlan, SmartReport, SmartWriter, plan_smart
 from vidinternal.media.source_facts import SourceFacts, source_facts
-from vidinternal.media.still_output import StillsJob, StillsWritten, write_stills
-from vidinternal.media.still_plan import still_plan, writes_stills
-from vidinternal.media.stream import fraction, open_video
-from vidinternal.media.times import check_order, check_times, late_starts, read_back, timing_notes
+from vidinternal.media.stills.output import StillsJob, StillsWritten, write_stills
+from vidinternal.media.stills.plan import still_plan, writes_stills
+from vidinternal.media.stream import open_video
+from vidinternal.media.times import check_times, late_starts, read_back, timing_notes
+from vidinternal.media.writer import Writer
 
 _UNSET = (None, 0, 2)
 _SHAPE = {"sar": "shape of pixels", "rotation": "turn of the picture"}
@@ -114,43 +113,67 @@ def encode(
         made = write_stills(StillsJob(info, still, destination, token, progress, check), whole)
         return _stills_report(plan, destination, made, time.monotonic() - began)
     facts = source_facts(info)
-    smart, summary = _smart(info, frames, plan, facts, smart=settings.smart)
     with part_file(destination, token) as part:
-        with (
-            open_video(info.path, info.video_index) as (source, _),
-            _output(part, source, info, plan, facts, smart and smart.header) as output,
-        ):
-            copier = Copier(source, output, tolerant=info.policy.tolerant)
-            if smart is not None and isinstance(frames, Edited):
-                times = SmartWriter(info, smart, output, copier).write(frames, progress)
-            else:
-                whole = frames.frames(0, len(frame_pts(info))) if isinstance(frames, Edited) else frames
-                times = _Writer(info, plan, facts, output, copier).write(whole, progress)
-            tick = output.tick
-        found, starts = read_back(part)
-        exact = check_times(found, times, info.time_base, tick)
-        late = late_starts(copier.starts, starts)
-        told = (summary.note,) if isinstance(frames, Edited) else ()
-        told += timing_notes(exact, plan.container, tick)
-        notes = (*plan.notes, *told, *late, *_lost(info, facts, part, destination))
+        film = _write_film(part, info, frames, plan, facts, smart=settings.smart, progress=progress)
+        notes = (*plan.notes, *film.notes, *_lost(info, facts, part, destination))
         size = part.stat().st_size
         verification = None if check is None else check(part)
     described = {s.index: f"{s.index} {s.kind} {s.codec}".strip() for s in info.streams}
     return EncodeReport(
         path=destination,
-        frames=len(times),
+        frames=film.frames,
         codec=plan.codec,
         encoder=plan.encoder,
         pix_fmt=plan.pix_fmt,
         crf=plan.crf,
         bytes=size,
         seconds=time.monotonic() - began,
-        pts_exact=exact,
-        copied=tuple(described[i] for i in output.kept),
+        pts_exact=film.pts_exact,
+        copied=tuple(described[i] for i in film.kept),
         notes=notes,
         verification=verification,
-        smart=summary,
+        smart=film.smart,
     )
+
+
+@dataclass(frozen=True)
+class _Film:
+    """A film that was written and whose times have been read back; see :class:`EncodeReport`."""
+
+    frames: int
+    pts_exact: bool
+    kept: tuple[int, ...]
+    notes: tuple[str, ...]
+    smart: SmartReport
+
+
+def _write_film(
+    part: Path,
+    info: ClipInfo,
+    frames: Iterable[NativeFrame] | Edited,
+    plan: EncoderPlan,
+    facts: SourceFacts,
+    *,
+    smart: bool,
+    progress: Progress,
+) -> _Film:
+    """Write the pictures and all other streams into a file, and make sure of the times in it."""
+    copying, summary = _smart(info, frames, plan, facts, smart=smart)
+    with (
+        open_video(info.path, info.video_index) as (source, _),
+        _output(part, source, info, plan, facts, copying and copying.header) as output,
+    ):
+        copier = Copier(source, output, tolerant=info.policy.tolerant)
+        if copying is not None and isinstance(frames, Edited):
+            times = SmartWriter(info, copying, output, copier).write(frames, progress)
+        else:
+            times = Writer(info, plan, facts, output, copier).write_all(frames, progress)
+        tick = output.tick
+    found, starts = read_back(part)
+    exact = check_times(found, times, info.time_base, tick)
+    told = (summary.note,) if isinstance(frames, Edited) else ()
+    told += timing_notes(exact, plan.container, tick)
+    return _Film(len(times), exact, output.kept, (*told, *late_starts(copier.starts, starts)), summary)
 
 
 def encoded_spans(info: ClipInfo, edited: Edited, plan: EncoderPlan, *, smart: bool) -> tuple[range, ...]:
@@ -218,77 +241,6 @@ def _output(
         raise
     with as_media_error(part):
         output.container.close()
-
-
-class _Writer:
-    """Encodes pictures and interleaves their packets with the copied ones."""
-
-    def __init__(self, info: ClipInfo, plan: EncoderPlan, facts: SourceFacts, output: Output, copier: Copier) -> None:
-        self._info, self._plan, self._output, self._copier = info, plan, output, copier
-        self._part = Path(output.container.name)
-        self._fit = Fitter(info, plan, facts.interlaced)
-        self._durations: dict[int, int] = {}
-        self._written = 0
-        self._times: list[int] | None = [] if plan.encoder == "mpeg2video" else None
-
-    def write(self, frames: Iterable[NativeFrame], progress: Progress) -> list[int]:
-        """Write everything; the times given to the encoder, in order."""
-        times: list[int] = []
-        for native in frames:
-            if times:
-                check_order(native.index, times[-1], native.pts, self._info.time_base, self._output.tick)
-            times.append(native.pts)
-            self._send(self._counted(self._fit(native), len(times) - 1), native)
-            if self._info.frames:
-                done = min(1.0, len(times) / self._info.frames)
-                progress(done, f"frame {len(times)} of {self._info.frames}")
-        if not times:
-            raise MediaError(str(self._info.path), expected="at least one picture to write", got="none")
-        with as_media_error(self._part):
-            self._mux(self._with_dts(self._output.video.encode(None)))
-            self._copier.until(None)
-        return times
-
-    def _with_dts(self, rest: Sequence[Any]) -> Sequence[Any]:
-        """The last packets; x265 never sets the decoding times of a clip shorter than its delay, and leaves garbage."""
-        if self._plan.encoder == "libx265" and not self._written:
-            times = decoding_times([p.pts for p in rest], [None] * len(rest))
-            for packet, dts in zip(rest, times, strict=True):
-                packet.dts = dts
-        return rest
-
-    def _counted(self, frame: Any, index: int) -> Any:
-        """The picture, numbered in place of its time for an encoder that only counts."""
-        if self._times is not None:
-            self._times.append(frame.pts)
-            frame.pts, frame.time_base = index, self._output.video.codec_context.time_base
-        return frame
-
-    def _timed(self, packet: Any) -> None:
-        """Give the packet of such an encoder its times."""
-        times = self._times
-        if times is None:
-            return
-        first, number = times[0], packet.dts
-        step = times[1] - first if len(times) > 1 else 1
-        packet.pts, packet.dts = times[packet.pts], times[number] if number >= 0 else first + number * step
-        packet.time_base = self._info.time_base
-
-    def _send(self, frame: Any, native: NativeFrame) -> None:
-        if native.duration:
-            self._durations[native.pts] = native.duration
-        with as_media_error(self._part):
-            self._mux(self._output.video.encode(frame))
-
-    def _mux(self, packets: Sequence[Any]) -> None:
-        for packet in packets:
-            self._timed(packet)
-            # Not every encoder hands the duration on.
-            packet.duration = self._durations.pop(packet.pts, packet.duration)
-            at = packet.dts if packet.dts is not None else packet.pts
-            self._copier.until(at * (fraction(packet.time_base) or self._info.time_base))
-            self._output.container.mux(packet)
-            self._written += 1
 
 
 def _lost(info: ClipInfo, facts: SourceFacts, part: Path, destination: Path) -> tuple[str, ...]:

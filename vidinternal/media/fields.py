@@ -25,7 +25,7 @@ from vidinternal.media.composite import touched
 from vidinternal.media.damage import seen
 from vidinternal.media.picture import NativeFrame, PictureFormat, picture_format
 from vidinternal.media.source_facts import FieldMarks, Scan
-from vidinternal.media.still_clip import is_stills
+from vidinternal.media.stills.clip import is_stills
 from vidinternal.media.stream import open_video
 
 _HEAD, _SPOTS, _AT_A_SPOT = 30, 6, 6  # telecine repeats after five pictures

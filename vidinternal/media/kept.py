@@ -11,7 +11,7 @@ from typing import Any
 from av.stream import Disposition, Stream
 
 from vidinternal.core.clip import ClipInfo
-from vidinternal.media.mux import is_cover, kept_tags
+from vidinternal.media.mux import STATISTICS, is_cover, kept_tags
 from vidinternal.media.picture import picture_format
 from vidinternal.media.source_facts import Mastering, SourceFacts, source_facts
 from vidinternal.media.stream import fraction, open_video
@@ -20,7 +20,6 @@ _UNSET = {None: "unspecified", 0: "unspecified", 2: "unspecified"}
 _UPRIGHT = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 # What muxers write where a stream has no name.
 _DEFAULT_HANDLERS = {"videohandler", "soundhandler", "subtitlehandler", "datahandler"}
-_STATISTICS = ("bps", "number_of_bytes", "number_of_frames", "_statistics_")
 # SMPTE ST 2086 counts chromaticity in 1/50000; SVT-AV1 takes it in decimals and stores binary fractions.
 _CHROMATICITY = Fraction(1, 5000)
 UNNAMED_DATA = ("", "none", "bin_data")
@@ -144,7 +143,7 @@ def _told(tags: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in tags.items()
-        if not key.lower().startswith(_STATISTICS)
+        if not key.lower().startswith(STATISTICS)
         and not (key.lower() == "handler_name" and value.lower() in _DEFAULT_HANDLERS)
         and not (key.lower() == "language" and value.lower() == "und")
     }

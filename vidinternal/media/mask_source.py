@@ -19,15 +19,14 @@ import numpy as np
 
 from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.errors import MaskError, MediaError
-from vidinternal.media.animation import is_animation
 from vidinternal.media.color import luma
 from vidinternal.media.decode import ClipReader
-from vidinternal.media.image_check import declared_size, png_damage
-from vidinternal.media.image_sequence import Naming, by_number
 from vidinternal.media.orientation import UPRIGHT, Orientation, orientation, shown_size
 from vidinternal.media.probe import probe
+from vidinternal.media.stills.animation import is_animation
+from vidinternal.media.stills.image_check import declared_size, png_damage
+from vidinternal.media.stills.image_sequence import IMAGE_SUFFIXES, Naming, by_number
 
-_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _WHITE = 127.5 / 255  # brighter is white: 128 of 255 and up
 
 
@@ -185,7 +184,7 @@ def open_masks(path: Path, max_pixels: int = ReadPolicy().max_pixels) -> MaskSou
     if path.is_dir():
         return _FolderMasks(path, max_pixels)
     check_path(path)
-    still = path.suffix.lower() in _IMAGES and not is_animation(path)
+    still = path.suffix.lower() in IMAGE_SUFFIXES and not is_animation(path)
     return (_ImageMasks if still else _VideoMasks)(path, max_pixels)
 
 
@@ -200,9 +199,11 @@ def _in_order(folder: Path) -> list[Path]:
     Raises:
         MaskError: There are none, numbers are missing or used twice, or only some have one.
     """
-    files = [f for f in folder.iterdir() if f.suffix.lower() in _IMAGES and not f.name.startswith(".")]
+    files = [f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".")]
     if not files:
-        raise MaskError(f"mask {folder}", expected=f"images ({', '.join(sorted(_IMAGES))})", got="a folder without any")
+        raise MaskError(
+            f"mask {folder}", expected=f"images ({', '.join(sorted(IMAGE_SUFFIXES))})", got="a folder without any"
+        )
     if not any(re.search(r"\d", f.stem) for f in files):
         return sorted(files)
     hint = "add the missing images (all black where nothing is to be removed)"

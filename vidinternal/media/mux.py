@@ -33,7 +33,8 @@ MP4 = ("mp4", "mov")
 _TOP_TIMESCALE = 2**31 - 1
 # What the muxers write themselves, or what would be untrue of newly encoded pictures.
 _OWN_TAGS = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id"}
-_STATISTICS = ("bps", "number_of_bytes", "number_of_frames", "_statistics_")
+STATISTICS = ("bps", "number_of_bytes", "number_of_frames", "_statistics_")
+"""Beginnings of the names of tags that Matroska's writers keep about packets."""
 # The tags that MP4 has a place for; any other needs the list of named keys.
 _MP4_TAGS = {
     *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping"),
@@ -209,7 +210,7 @@ def _add_video(
     if facts.display_matrix:
         video.set_display_matrix(facts.display_matrix)
     tags = stream_tags(source.metadata)
-    video.metadata.update({k: v for k, v in tags.items() if not k.lower().startswith(_STATISTICS)})
+    video.metadata.update({k: v for k, v in tags.items() if not k.lower().startswith(STATISTICS)})
     video.disposition = source.disposition
     return video
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -128,6 +128,17 @@ class OutsideSums:
             lowest = min(lowest, psnr(squared, samples, self._fmt.depth))
         if lowest < self._worst[1]:
             self._worst = (index, lowest)
+
+    def state(self) -> dict[str, Any]:
+        """What was gathered so far, as a tree of plain values."""
+        sums = {"samples": self._samples, "changed": self._changed, "largest": self._largest, "squared": self._squared}
+        return {**{name: list(values) for name, values in sums.items()}, "worst": list(self._worst)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self._samples, self._changed = list(state["samples"]), list(state["changed"])
+        self._largest, self._squared = list(state["largest"]), list(state["squared"])
+        self._worst = int(state["worst"][0]), float(state["worst"][1])
 
     def found(self) -> Outside:
         """What was gathered."""

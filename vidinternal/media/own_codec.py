@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import ConfigError, UserError
-from vidinternal.media.gops import UnsafeError, scan
+from vidinternal.media.smart.gops import UnsafeError, scan
 from vidinternal.media.source_facts import source_facts
 
 USUAL = "h264"

@@ -22,7 +22,8 @@ from av.container import InputContainer
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError
 from vidinternal.media.probe import fraction, open_video, reason
-from vidinternal.media.still_clip import is_stills, stills_bytes
+from vidinternal.media.smart.parameter_sets import kind_of
+from vidinternal.media.stills.clip import is_stills, stills_bytes
 from vidinternal.media.stream import read_on
 
 NO_TIME = -(2**63)
@@ -173,14 +174,10 @@ def _inside(data: bytes, codec: str, *, framed: bool) -> bytes | None:
         return None
     if codec == "aac" and framed and len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
         return data[7 if data[1] & 1 else 9 :]
-    if codec in _HEADER_UNITS:
-        kept = [u for u in _units(data) if u and _unit_type(u, codec) not in _HEADER_UNITS[codec]]
+    if codec in ("h264", "hevc"):
+        kept = [u for u in _units(data) if u and kind_of(u, codec) not in _HEADER_UNITS[codec]]
         return b"".join(len(u).to_bytes(4, "big") + u for u in kept)
     return data
-
-
-def _unit_type(unit: bytes, codec: str) -> int:
-    return unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
 
 
 def _units(data: bytes) -> list[bytes]:

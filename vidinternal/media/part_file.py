@@ -12,7 +12,7 @@ import av.error
 
 from vidinternal.core.durable import make_folder, to_disk
 from vidinternal.core.errors import MediaError
-from vidinternal.media.image_sequence import is_pattern
+from vidinternal.media.stills.image_sequence import is_pattern
 from vidinternal.media.stream import reason
 
 

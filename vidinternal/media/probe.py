@@ -26,7 +26,7 @@ from vidinternal.media.damage import first_picture, survey
 from vidinternal.media.orientation import display_matrix, turn_of
 from vidinternal.media.picture import picture_format
 from vidinternal.media.refusals import DamagedError, damaged
-from vidinternal.media.still_clip import is_stills, probe_stills, stills_pts
+from vidinternal.media.stills.clip import is_stills, probe_stills, stills_pts
 from vidinternal.media.stream import (
     INTER_CODECS,
     FirstKey,

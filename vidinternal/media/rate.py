@@ -25,7 +25,8 @@ from vidinternal.media.outside import PERFECT, Allowed
 from vidinternal.media.packets import picture_bytes
 from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
-from vidinternal.media.still_clip import is_stills
+from vidinternal.media.segments import segment_length
+from vidinternal.media.stills.clip import is_stills
 from vidinternal.media.stream import open_video
 from vidinternal.media.trial import Piece, Trial, try_plan
 from vidinternal.media.verify import LEAST_PSNR
@@ -243,7 +244,8 @@ class _Look:
         if not same:
             return opening * sum(len(s) for s in self._spans) / source
         firsts = sum(self.sizes[s.start] for s in self._spans)
-        keys = sum(-(-len(s) // _KEY_DISTANCE) for s in self._spans)
+        distance = min(_KEY_DISTANCE, segment_length(self.plan, self.info.width * self.info.height))
+        keys = sum(-(-len(s) // distance) for s in self._spans)
         return (max(source - firsts, 0.0) * rest / same + keys * opening) / source
 
     def slopes(self, codec: str) -> tuple[float, float]:

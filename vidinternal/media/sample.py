@@ -17,7 +17,7 @@ from vidinternal.media.decode import ClipReader
 from vidinternal.media.orientation import orientation, shown_size
 from vidinternal.media.picture import NativeFrame, picture_format, to_av
 from vidinternal.media.probe import frame_pts
-from vidinternal.media.still_clip import is_stills
+from vidinternal.media.stills.clip import is_stills
 
 
 @dataclass(frozen=True)

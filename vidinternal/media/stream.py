@@ -31,7 +31,7 @@ from vidinternal.media.refusals import (
     reason,
     too_large,
 )
-from vidinternal.media.still_clip import is_stills, stand_in
+from vidinternal.media.stills.clip import is_stills, stand_in
 
 GIVE_UP = 64
 """Read errors in a row after which a damaged file is taken to end."""

@@ -10,14 +10,16 @@ work starts, from a rehearsal (:mod:`vidinternal.media.rehearsal`), and is noted
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vidinternal.core.clip import ClipInfo, ReadPolicy
-from vidinternal.core.contracts import Progress, no_progress
+from vidinternal.core.contracts import Checkpoints, Progress, no_progress
 from vidinternal.core.errors import IntegrityError
 from vidinternal.media.codecs import holds
 from vidinternal.media.decode import ClipReader
@@ -35,6 +37,9 @@ LEAST_PSNR = 50.0
 
 # Containers that tell how long each packet lasts; the others leave the guess to the reader, except for subtitles.
 _TIMED = ("mp4", "mov")
+LONG = 1_000_000_000
+"""Pixels of a clip from which a comparison keeps how far it is; fewer take some ten seconds."""
+_PIECE = "verified"
 SAMPLES = "samples outside the mask"
 """Name of the item about them."""
 SIDE_DATA = ": side data, such as samples to skip"
@@ -182,6 +187,7 @@ def verify(
     allowed: Allowed | None = None,
     forgiven: Collection[str] = (),
     progress: Progress = no_progress,
+    checkpoint: Checkpoints | None = None,
 ) -> Verification:
     """Compare a finished file with its source.
 
@@ -192,6 +198,7 @@ def verify(
         allowed: Tells for a frame which samples of its planes may change; None = no sample of any frame.
         forgiven: Names of items that the container or codec has no place for.
         progress: Tells how far it is.
+        checkpoint: Where a long comparison keeps how far it is; the same file is then gone on with.
 
     Raises:
         MediaError: A file cannot be read, or a picture does not decode.
@@ -204,7 +211,7 @@ def verify(
     kind = {"matroska": "matroska", "mov": "mp4"}.get(name, name)
     streams, identical = stream_items(other_streams(found), other_streams(source), kind)
     items = [*_time_items(times, source.time_base, found.time_base), *streams, *kept_items(source, found)]
-    outside = _samples(found, source, allowed, progress)
+    outside = _samples(found, source, allowed, progress, checkpoint)
     items.append(_sample_item(outside, limit, found, source))
     return Verification(
         result=result,
@@ -331,7 +338,9 @@ def _durations(name: str, mine: PacketTrail, theirs: PacketTrail) -> Item:
     return Item(name, not wrong, "all equal", f"{wrong} differ" if wrong else "all equal")
 
 
-def _samples(result: ClipInfo, source: ClipInfo, allowed: Allowed | None, progress: Progress) -> Outside | None:
+def _samples(
+    result: ClipInfo, source: ClipInfo, allowed: Allowed | None, progress: Progress, checkpoint: Checkpoints | None
+) -> Outside | None:
     """Decode both files side by side; None where the result's format cannot hold the source's samples."""
     target, own = picture_format(result.pix_fmt), picture_format(source.pix_fmt)
     size = source.width, source.height
@@ -341,7 +350,14 @@ def _samples(result: ClipInfo, source: ClipInfo, allowed: Allowed | None, progre
     count = min(len(readers[0]), len(readers[1]))
     sums = OutsideSums(target)
     full = result.color.full_range
-    for index, (mine, theirs) in enumerate(zip(*(r.frames(0, count) for r in readers), strict=True)):
+    long = checkpoint is not None and count * size[0] * size[1] >= LONG
+    fits = _digest(result.path) if long else ""
+    saved = checkpoint.load(_PIECE, fits) if checkpoint is not None and long else None
+    begin = 0
+    if saved is not None:
+        begin = int(saved["frames"])
+        sums.load_state(saved["sums"])
+    for index, (mine, theirs) in enumerate(zip(*(r.frames(begin, count) for r in readers), strict=True), begin):
         masks = allowed(index) if allowed else None
         planes = theirs.planes
         if target.name != own.name:
@@ -349,7 +365,19 @@ def _samples(result: ClipInfo, source: ClipInfo, allowed: Allowed | None, progre
             masks = None if masks is None else fit_masks(masks, own, target, size)
         sums.add(index, mine.planes, planes, masks)
         progress((index + 1) / count, f"verifying frame {index + 1} of {count}")
+        if checkpoint is not None and long:
+            checkpoint.offer(_PIECE, fits, partial(_state, index + 1, sums))
     return sums.found()
+
+
+def _state(frames: int, sums: OutsideSums) -> dict[str, Any]:
+    return {"frames": frames, "sums": sums.state()}
+
+
+def _digest(path: Path) -> str:
+    """Digest of a file's content: what was found in one file says nothing of another."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sample_item(outside: Outside | None, limit: Limit, result: ClipInfo, source: ClipInfo) -> Item:

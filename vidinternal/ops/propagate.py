@@ -19,6 +19,14 @@ from vidinternal.ops.reference_flow import flow_near_holes, ring_around
 from vidinternal.ops.settings import PropagateSettings
 from vidinternal.ops.spatial_fill import spatial_fill
 
+Keep = Callable[[int, Callable[[], FlowCopy]], FlowCopy]
+"""Number of a round, from 1, and what makes it -> the round."""
+
+
+def at_once(_number: int, make: Callable[[], FlowCopy]) -> FlowCopy:
+    """The :data:`Keep` that keeps nothing."""
+    return make()
+
 
 def propagate(
     frames: Tensor,
@@ -27,6 +35,7 @@ def propagate(
     first: FlowSet | None = None,
     go_on: Callable[[int, FlowCopy], bool] | None = None,
     out_of_time: Callable[[], bool] = never,
+    keep: Keep = at_once,
 ) -> FlowCopy:
     """Fill a window with its own pixels.
 
@@ -38,6 +47,7 @@ def propagate(
         go_on: Called after every round with its number, from 1, and its result; False ends the propagation.
         out_of_time: Asked before every step; True ends the propagation with the last whole round, or with as much of
             the first as there was time for.
+        keep: Gets the number of every round and what makes it; gives back what was made, now or in a run before.
 
     Returns:
         The last round's copy. A single frame has nothing to copy from and is filled from itself.
@@ -50,18 +60,25 @@ def propagate(
         return FlowCopy.untouched(frames, masks)
     copying = FlowCopySettings(tau=settings.tau, fill=settings.fill, level_seams=settings.level_seams)
     estimate = partial(dis_flow, preset=settings.preset)
-    if first and 1 in first and -1 in first:
-        forward, backward = first[1].flow, first[-1].flow
-    else:
-        filled = spatial_fill(frames, masks, settings.fill)
-        forward, backward = flow_near_holes(filled, masks, ring_around(masks, settings.ring), estimate)
-    result = flow_copy(frames, masks, forward, backward, copying, out_of_time)
-    rings = ring_around(masks, settings.refine_ring)
+
+    def begin() -> FlowCopy:
+        if first and 1 in first and -1 in first:
+            forward, backward = first[1].flow, first[-1].flow
+        else:
+            filled = spatial_fill(frames, masks, settings.fill)
+            forward, backward = flow_near_holes(filled, masks, ring_around(masks, settings.ring), estimate)
+        return flow_copy(frames, masks, forward, backward, copying, out_of_time)
+
+    def refine(shown: Tensor) -> FlowCopy:
+        rings = ring_around(masks, settings.refine_ring)
+        ahead, behind = flow_near_holes(shown, masks, rings, estimate)
+        return flow_copy(frames, masks, ahead, behind, copying, out_of_time)
+
+    result = keep(1, begin)
     for number in range(1, settings.rounds):
         if (go_on is not None and not go_on(number, result)) or result.covered == 0.0 or out_of_time():
             return result
-        ahead, behind = flow_near_holes(result.frames, masks, rings, estimate)
-        further = flow_copy(frames, masks, ahead, behind, copying, out_of_time)
+        further = keep(number + 1, partial(refine, result.frames))
         if out_of_time():
             return result  # paths of the new round may have been cut off
         result = further

@@ -6,7 +6,7 @@ from vidinternal.core.clip import ClipInfo
 from vidinternal.media.codecs import EncodeSettings, crf_scale
 from vidinternal.media.own_codec import expected_codec
 from vidinternal.media.rate import trial_pixels
-from vidinternal.media.still_clip import is_stills, stills_bytes
+from vidinternal.media.stills.clip import is_stills, stills_bytes
 from vidinternal.runner.spec import PipelineSpec
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.memory import MemoryPlan

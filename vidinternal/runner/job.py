@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vidinternal.core.errors import UsageError
-from vidinternal.media.image_sequence import is_pattern
+from vidinternal.media.stills.image_sequence import is_pattern
 from vidinternal.stages.base import JobInputs
 
 if TYPE_CHECKING:

@@ -187,7 +187,13 @@ class Needs:
         strides = len(flow.config.strides or ()) if flow else 0
         if any(run.workspace.any(name, run.keys[name]) for name in ("flow", "inpaint") if name in run.keys):
             return []  # taken up again: what is there already needs no more room
-        self.workspace = sum(workspace_bytes(run.read("masks", w), strides) for w in run.windows().windows)
+        windows, filled = run.windows(), 0
+        for window in windows.windows:
+            track = run.read("masks", window)
+            self.workspace += workspace_bytes(track, strides)
+            filled += 0 if track.box is None else len(windows.owned(window))
+        # what is encoded anew is kept in segments until the output is whole
+        self.workspace += self.output * filled // max(w.end for w in windows.windows)
         return _check_room(self.places.workspace, "workspace", self.workspace)
 
 

@@ -15,9 +15,9 @@ from vidinternal.core.errors import BudgetError, MediaError
 from vidinternal.core.seeds import branch
 from vidinternal.core.stop import Interrupted, Stop
 from vidinternal.learn.resume import CheckpointSettings, FileCheckpoints
-from vidinternal.media.image_sequence import names_many
 from vidinternal.media.mask_source import check_path
 from vidinternal.media.probe import probe
+from vidinternal.media.stills.image_sequence import names_many
 from vidinternal.runner import private
 from vidinternal.runner.bookkeeping import begin, end, say_why
 from vidinternal.runner.estimate import writing_seconds
@@ -158,7 +158,7 @@ class Run:
         def tell(done: float, text: str) -> None:
             # a window comes to its end or saves its state; the clip as a whole has no such place
             if stage.scope is Scope.CLIP and self.stop.overdue:
-                raise Interrupted(f"stage {stage.name} begins again")
+                raise Interrupted(f"stage {stage.name} goes on from what it has kept")
             self.observer.progress(stage.name, offset + share * min(done, 1.0), text)
 
         return tell
@@ -179,9 +179,12 @@ class Run:
         key = self.keys[stage.name]
         if stage.kept and self.there(stage, part_name(None)):
             return
-        made = stage.run(self.inputs(stage, None), self.context(stage, None, self.budget, 0.0, 1.0))
+        context = self.context(stage, None, self.budget, 0.0, 1.0)
         if stage.kept:
-            self.workspace.save(stage.name, key, part_name(None), made)
+            context = replace(context, checkpoint=self._checkpoints(stage, None, self.budget))
+        made = stage.run(self.inputs(stage, None), context)
+        if stage.kept:
+            self.workspace.save(stage.name, key, part_name(None), made, with_state=writes_output(stage))
         else:
             self.handles |= made
 
@@ -226,8 +229,7 @@ class Run:
             offset: Share of the stage's bar that is done.
             weight: Share of the stage's bar that the window fills.
         """
-        folder = self.workspace.checkpoint_folder(stage.name, self.keys[stage.name], part_name(window.index))
-        spent = FileCheckpoints(folder).spent()
+        spent = self._checkpoints(stage, window, Budget()).spent()
         budget = Budget()
         if share is not None:
             self.filled += spent is not None
@@ -235,16 +237,20 @@ class Run:
             budget = self.share(share)
             if budget.seconds is not None and spent:
                 budget = Budget(budget.seconds + spent).charge(spent)
-        settings = CheckpointSettings(
-            stop=self.stop,
-            budget=budget,
-            damaged=lambda name: self.say(
-                f"damaged in the workspace: {name} of window {window.index + 1} of stage {stage.name}; "
-                "its training begins again"
-            ),
-        )
         context = self.context(stage, window, budget, offset, weight)
-        return replace(context, checkpoint=FileCheckpoints(folder, settings))
+        return replace(context, checkpoint=self._checkpoints(stage, window, budget))
+
+    def _checkpoints(self, stage: Stage, window: Window | None, budget: Budget) -> FileCheckpoints:
+        """Where a stage keeps its state until its result is there."""
+        part = part_name(None if window is None else window.index)
+        folder = self.workspace.checkpoint_folder(stage.name, self.keys[stage.name], part)
+        place = "" if window is None else f"window {window.index + 1} of "
+        what = "what it held" if window is None else "its training"
+        damaged = f"of {place}stage {stage.name}; {what} begins again"
+        settings = CheckpointSettings(
+            stop=self.stop, budget=budget, damaged=lambda name: self.say(f"damaged in the workspace: {name} {damaged}")
+        )
+        return FileCheckpoints(folder, settings)
 
     def note_time(self) -> None:
         """Remember the time spent, so that a run that is killed goes on with what was left."""
@@ -331,6 +337,7 @@ def _run(run: Run, needs: Needs) -> JobResult:
         name = f"run-{run.name}.json"
         finished = None if job.fresh else _finished(run.workspace, name, job.inputs.destination)
         if finished is not None:
+            _forget_state_of_output(run)
             return private.finished(
                 run, JobResult("already done", job.inputs.destination, finished, run.workspace.folder / name)
             )
@@ -355,6 +362,7 @@ def _run(run: Run, needs: Needs) -> JobResult:
         record = describe_run(run, notes)
         run.workspace.write_json(name, record)
         path = run.workspace.write_json("run.json", record)
+        _forget_state_of_output(run)
         return private.finished(run, JobResult("done", job.inputs.destination, record, path))
 
 
@@ -373,8 +381,20 @@ def _finished(workspace: Workspace, name: str, destination: Path) -> Mapping[str
         return None  # a sequence of which images are gone
 
 
+def writes_output(stage: Stage) -> bool:
+    """Whether a stage writes the output: until the record vouches for that, the output may have to be made again."""
+    return "destination" in stage.from_job
+
+
+def _forget_state_of_output(run: Run) -> None:
+    """The output is recorded: it need not be made again from what was kept of it."""
+    for stage in run.spec.stages:
+        if writes_output(stage):
+            run.workspace.forget_state(stage.name, run.keys[stage.name], part_name(None))
+
+
 def _forget_lost_result(run: Run) -> None:
     """A stored account of a file that is gone or changed must not stand for it."""
     for stage in run.spec.stages:
-        if "destination" in stage.from_job:
-            run.workspace.forget({stage.name: run.keys[stage.name]})
+        if writes_output(stage):
+            run.workspace.forget_result(stage.name, run.keys[stage.name], part_name(None))

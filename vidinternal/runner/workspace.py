@@ -20,7 +20,7 @@ from typing import Any, TextIO, overload
 
 from vidinternal.core.durable import PART, aside, into_place, make_folder, read_sealed, write_sealed
 from vidinternal.core.errors import MediaError, UsageError
-from vidinternal.media.image_sequence import names_many, sequence_files
+from vidinternal.media.stills.image_sequence import names_many, sequence_files
 from vidinternal.stages.artifacts import KINDS, Artifact
 
 CODE_PACKAGES = ("core", "media", "ops", "nets", "learn", "methods", "stages")
@@ -159,8 +159,16 @@ class Workspace:
         folder = self.folder / f"{stage}-{key}"
         return folder.is_dir() and any(folder.iterdir())
 
-    def save(self, stage: str, key: str, part: str, made: Mapping[str, Artifact]) -> None:
-        """Keep a stage's artifacts: written aside, flushed to the disk, then renamed into place."""
+    def save(self, stage: str, key: str, part: str, made: Mapping[str, Artifact], *, with_state: bool = False) -> None:
+        """Keep a stage's artifacts: written aside, flushed to the disk, then renamed into place.
+
+        Args:
+            stage: The stage.
+            key: Its key.
+            part: The window, or the clip.
+            made: Its artifacts by name.
+            with_state: Whether the state from which they were made stays, until :meth:`forget_state`.
+        """
         place = self._place(stage, key, part)
         written = aside(place)
         make_folder(written.parent)
@@ -177,7 +185,8 @@ class Workspace:
             shutil.rmtree(written, ignore_errors=True)
             raise
         self._whole.add(place)
-        shutil.rmtree(self.checkpoint_folder(stage, key, part), ignore_errors=True)
+        if not with_state:
+            self.forget_state(stage, key, part)
 
     def checkpoint_folder(self, stage: str, key: str, part: str) -> Path:
         """Where the state of a training lies until its result is kept."""
@@ -200,6 +209,16 @@ class Workspace:
                 hint="run the same command again: it makes them again",
             )
         return kind.load(self._place(stage, key, part) / artifact)
+
+    def forget_state(self, stage: str, key: str, part: str) -> None:
+        """Remove the state from which a result was made."""
+        shutil.rmtree(self.checkpoint_folder(stage, key, part), ignore_errors=True)
+
+    def forget_result(self, stage: str, key: str, part: str) -> None:
+        """Remove one result, but not the state from which it may be made again."""
+        place = self._place(stage, key, part)
+        self._whole.discard(place)
+        shutil.rmtree(place, ignore_errors=True)
 
     def forget(self, keys: Mapping[str, str]) -> int:
         """Remove the results of these stages, ``{stage: key}``; the bytes that were freed."""

@@ -25,7 +25,7 @@ from vidinternal.media.orientation import orientation, turn_of
 from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
 from vidinternal.media.source_facts import source_facts
-from vidinternal.media.still_clip import is_sequence
+from vidinternal.media.stills.clip import is_sequence
 from vidinternal.stages.artifacts import Box
 from vidinternal.stages.base import Scope, Stage, StageContext
 

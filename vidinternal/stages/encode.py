@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from vidinternal.core.contracts import Progress
+from vidinternal.learn.resume import kept
+from vidinternal.learn.state_tree import to_tree
 from vidinternal.media.codecs import EncodeSettings, choose
 from vidinternal.media.encode import encode, encoded_spans
 from vidinternal.media.outside import Allowed
 from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
-from vidinternal.media.rate import choose_rate
+from vidinternal.media.rate import RateChoice, choose_rate
 from vidinternal.media.rehearsal import rehearse
-from vidinternal.media.smart import Edited
-from vidinternal.media.still_plan import still_plan, writes_stills
-from vidinternal.media.still_verify import StillsPromise
+from vidinternal.media.segments import KeepSegment, Segment
+from vidinternal.media.smart.rendering import Edited
+from vidinternal.media.stills.plan import still_plan, writes_stills
+from vidinternal.media.stills.verify import StillsPromise
 from vidinternal.stages.artifacts import Patches, Written
 from vidinternal.stages.base import Scope, Stage, StageContext
 from vidinternal.stages.promise import AgainError, MayChange, Promise
 
+_QUALITY = "quality"
+"""Name of what is kept of the choice."""
 ENCODED = 0.8
 """Share of the stage's bar at which the file is written and is looked at."""
 
@@ -60,6 +65,26 @@ def touched_frames(windows: Any, patches: Any) -> frozenset[int]:
     return frozenset(index for window in windows.windows for index in patches[window.index].frames)
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The quality to write with.
+
+    Attributes:
+        choice: From the trials, or corrected after the whole clip was written.
+        rewritten: Why it was corrected; empty before.
+    """
+
+    choice: RateChoice
+    rewritten: tuple[str, ...] = ()
+
+
+def _keep(context: StageContext) -> KeepSegment | None:
+    """Keeps finished segments where the stage keeps its state."""
+    if context.checkpoint is None:
+        return None
+    return lambda name, fits, make: kept(context, name, fits, Segment, make)
+
+
 class Encode(Stage):
     """Writes the result."""
 
@@ -90,11 +115,15 @@ class Encode(Stage):
         wanted = self.config.model_copy(update={"codec": plan.codec})
         forgiven = rehearse(info, plan, destination.suffix).names
         context.progress(0.0, "choosing the quality")
-        edited = Edited(sample, touched_frames(windows, patches))
-        spans = encoded_spans(info, edited, plan, smart=wanted.smart)
-        choice = choose_rate(info, plan, sample, wanted, spans=spans, allowed=allowed)
-        notes: list[str] = []
-        for last in (False, True):
+        edited = Edited(sample, touched_frames(windows, patches), _keep(context))
+
+        def first() -> _Chosen:
+            spans = encoded_spans(info, edited, plan, smart=wanted.smart)
+            return _Chosen(choose_rate(info, plan, sample, wanted, spans=spans, allowed=allowed))
+
+        chosen = kept(context, _QUALITY, str(destination.suffix), _Chosen, first)
+        for _ in range(2):
+            choice, last = chosen.choice, bool(chosen.rewritten)
             settings = wanted.model_copy(update={"crf": choice.crf})
             promise = Promise(
                 info=info,
@@ -106,6 +135,7 @@ class Encode(Stage):
                 forgiven=forgiven,
                 last=last,
                 progress=_from(context.progress, ENCODED),
+                checkpoint=context.checkpoint,
             )
             try:
                 report = encode(
@@ -118,11 +148,12 @@ class Encode(Stage):
                     token=context.token,
                 )
             except AgainError as again:
-                choice = again.choice
-                notes.append(again.why)
+                chosen = _Chosen(again.choice, (again.why,))
+                if context.checkpoint is not None:
+                    context.checkpoint.save(_QUALITY, str(destination.suffix), to_tree(chosen))
                 continue
             facts = {k: str(v) if k == "path" else v for k, v in asdict(report).items()}
-            facts |= {"rate": asdict(choice), "rewritten": notes}
+            facts |= {"rate": asdict(choice), "rewritten": list(chosen.rewritten)}
             return {"result": Written(facts)}
         raise RuntimeError("the second attempt asked for a third")
 

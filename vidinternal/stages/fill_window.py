@@ -19,6 +19,7 @@ from vidinternal.core.contracts import (
     InpaintTask,
 )
 from vidinternal.learn.holdout import make_holdout
+from vidinternal.learn.resume import kept
 from vidinternal.methods import inpaint_method
 from vidinternal.ops.resample import destroy, enlarge, shrink, shrink_flow, working_size
 
@@ -94,6 +95,17 @@ def _train(
     return result, None if holdout is None else holdout.score(result.frames)
 
 
+@dataclass(frozen=True)
+class _Score:
+    """What the hidden copies say of a fill.
+
+    Attributes:
+        psnr: dB.
+    """
+
+    psnr: float
+
+
 def _run_twice(
     method: InpaintMethod, task: InpaintTask, request: FillRequest, context: FitContext, holdout: Holdout | None
 ) -> tuple[FitResult, float | None]:
@@ -101,7 +113,12 @@ def _run_twice(
     if holdout is not None:
         # Flow of the whole window has seen the pixels that are hidden now: the method must make its own.
         blind = replace(_hidden(task, holdout), flow={})
-        score = holdout.score(method.fill(blind, request.options, replace(context, holdout=holdout)).frames)
+        hidden = replace(context, holdout=holdout)
+
+        def look() -> _Score:
+            return _Score(holdout.score(method.fill(blind, request.options, hidden).frames))
+
+        score = kept(context, "score", "x".join(map(str, task.frames.shape)), _Score, look).psnr
     return method.fill(task, request.options, context), score
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic import Field
+from torch import Tensor
 
 from vidinternal.core.config import StrictModel
+from vidinternal.core.contracts import FlowField
+from vidinternal.learn.resume import kept
 from vidinternal.methods import flow_method
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
 from vidinternal.ops.resample import shrink, working_size
@@ -28,6 +33,23 @@ class Config(StrictModel):
     """Pixels around the hole in which the flow is thrown away and completed: the fill poisons it there."""
     tolerance: float = Field(default=1.1774, gt=0)
     """Largest forward/backward residual of a valid flow, pixels: exp(-r^2/2) > 0.5."""
+
+
+@dataclass(frozen=True)
+class _BothWays:
+    """Flow of one stride as it is kept.
+
+    Attributes:
+        ahead: ``T 2 H W`` forwards in time.
+        ahead_valid: ``T 1 H W``.
+        behind: ``T 2 H W`` backwards.
+        behind_valid: ``T 1 H W``.
+    """
+
+    ahead: Tensor
+    ahead_valid: Tensor
+    behind: Tensor
+    behind_valid: Tensor
 
 
 class Flow(Stage):
@@ -51,13 +73,27 @@ class Flow(Stage):
         if scale < 1:
             area, masks = shrink(area, masks, working_size(*area.shape[-2:], side_at(*area.shape[-2:], scale)))
         method = flow_method(self.config.method)
-        fields = reference_flow(
-            area,
-            masks,
-            self.config.strides,
-            lambda source, target: method.flow(source, target, self.options, context.device),
-            ReferenceFlowSettings(ring=self.config.ring, tolerance=self.config.tolerance),
-        )
+        settings = ReferenceFlowSettings(ring=self.config.ring, tolerance=self.config.tolerance)
+
+        def both_ways(stride: int) -> _BothWays:
+            made = reference_flow(
+                area,
+                masks,
+                (stride,),
+                lambda source, target: method.flow(source, target, self.options, context.device),
+                settings,
+            )
+            return _BothWays(made[stride].flow, made[stride].valid, made[-stride].flow, made[-stride].valid)
+
+        fields: dict[int, FlowField] = {}
+        strides = sorted({abs(s) for s in self.config.strides})
+        for stride in strides:
+            # the last goes straight into the stage's own result
+            keeps = context if stride != strides[-1] else replace(context, checkpoint=None)
+            size = "x".join(map(str, area.shape))
+            found = kept(keeps, f"stride-{stride}", size, _BothWays, partial(both_ways, stride))
+            fields[stride] = FlowField(found.ahead, found.ahead_valid, stride)
+            fields[-stride] = FlowField(found.behind, found.behind_valid, -stride)
         return {"flow": Flows(fields)}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vidinternal.core.clip import ClipInfo, Window
-from vidinternal.core.contracts import Progress
+from vidinternal.core.contracts import Checkpoints, Progress
 from vidinternal.media.bitrate import Bitrate, measure_bitrate
 from vidinternal.media.codecs import EncoderPlan
 from vidinternal.media.composite import touched
@@ -92,6 +92,7 @@ class Promise:
         forgiven: What the container has no place for.
         last: Whether there is no second attempt.
         progress: Tells how far it is.
+        checkpoint: Where a long comparison keeps how far it is.
     """
 
     info: ClipInfo
@@ -103,6 +104,7 @@ class Promise:
     forgiven: tuple[str, ...]
     last: bool
     progress: Progress
+    checkpoint: Checkpoints | None = None
 
     def __call__(self, part: Path) -> Mapping[str, Any]:
         """Verify the file.
@@ -115,7 +117,13 @@ class Promise:
         self._once_more(bitrate, PERFECT)
         limit = Limit(lossless=self.plan.lossless, least_psnr=self.choice.least_psnr)
         found = verify(
-            part, self.info, limit=limit, allowed=self.allowed, forgiven=self.forgiven, progress=self.progress
+            part,
+            self.info,
+            limit=limit,
+            allowed=self.allowed,
+            forgiven=self.forgiven,
+            progress=self.progress,
+            checkpoint=self.checkpoint,
         )
         psnr = found.outside.psnr if found.outside else PERFECT
         self._once_more(bitrate, psnr)

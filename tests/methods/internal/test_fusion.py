@@ -15,7 +15,7 @@ from vidinternal.methods.internal.fusion import (
     fit_fusion,
     fuse,
     smooth,
-    start_net,
+    start_nets,
 )
 
 
@@ -28,7 +28,7 @@ def made_up(truthful: int, count: int = 4000) -> Examples:
 
 def test_weights_are_convex_whatever_the_evidence() -> None:
     for scale in (1.0, 1e6):
-        weights = start_net().requires_grad_(False)(scale * torch.randn((50, COUNT), generator=generator(0)))
+        weights = start_nets()[0].requires_grad_(False)(scale * torch.randn((50, COUNT), generator=generator(0)))
         assert float(weights.min()) >= 0
         assert torch.allclose(weights.sum(dim=1), torch.ones(50), atol=1e-5)
 
@@ -41,10 +41,10 @@ def test_it_learns_which_candidate_is_right() -> None:
 
 def test_the_anchor_holds_and_the_same_seed_learns_the_same() -> None:
     known = made_up(truthful=1)
-    before = start_net().last.weight
+    before = start_nets()[0].last.weight
 
     def away(anchor: float) -> float:
-        net = fit_fusion(start_net(), known, 0, FusionFit(steps=60, rate=1e-2, anchor=anchor))
+        net = fit_fusion(start_nets()[0], known, 0, FusionFit(steps=60, rate=1e-2, anchor=anchor))
         return float((net.last.weight - before).detach().square().sum())
 
     assert away(100.0) < 0.7 * away(0.0)
@@ -65,7 +65,7 @@ def test_examples_are_the_hidden_pixels_with_their_truth() -> None:
 def test_the_fused_hole_lies_between_the_candidates_and_the_rest_is_untouched() -> None:
     truth, masks = scene()
     made = candidates(truth, masks)
-    fused = fuse(start_net(), made)
+    fused = fuse(start_nets(), made)
     assert torch.equal(torch.where(masks, truth, fused), truth)
     colours = torch.stack([made.colours[name] for name in NAMES])
     inside = fused.permute(0, 2, 3, 1)[masks[:, 0]]
@@ -77,7 +77,7 @@ def test_fused_is_no_worse_than_the_smooth_fill_of_a_moving_scene() -> None:
     made = candidates(truth, masks)
     harmonic = made.frames.clone()
     harmonic.permute(0, 2, 3, 1)[masks[:, 0]] = made.colours["harmonic"]
-    assert psnr(fuse(start_net(), made), truth, masks) > psnr(harmonic, truth, masks) + 1
+    assert psnr(fuse(start_nets(), made), truth, masks) > psnr(harmonic, truth, masks) + 1
 
 
 def test_without_enough_hidden_pixels_the_start_is_kept() -> None:
@@ -85,7 +85,9 @@ def test_without_enough_hidden_pixels_the_start_is_kept() -> None:
     made = candidates(truth, masks)
     tiny = Holdout(box(8, 48, 64, slice(2, 4), slice(2, 4)), truth)
     for holdout in (None, tiny):
-        assert torch.equal(adapt(made, holdout, 0).last.weight, start_net().last.weight)
+        nets = adapt(made, holdout, 0)
+        assert len(nets) == len(start_nets())
+        assert all(torch.equal(a.last.weight, b.last.weight) for a, b in zip(nets, start_nets(), strict=True))
 
 
 def test_smoothing_keeps_the_sum_of_the_weights() -> None:

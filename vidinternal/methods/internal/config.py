@@ -14,7 +14,7 @@ from vidinternal.ops.settings import PropagateSettings
 class Config(StrictModel):
     """Motion, generator, stacking."""
 
-    iterations: PositiveInt = 1200
+    iterations: PositiveInt = 600
     """Optimiser steps of the generator; fewer when the time allowed ends first."""
     learning_rate: PositiveFloat = 3e-3
     """Peak step size of AdamW; warmed up, then lowered along a cosine to the end of the fit."""
@@ -38,7 +38,7 @@ class Config(StrictModel):
     """Longest side, pixels, at which the generator is trained; pixels are copied at full size all the same."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""
-    looks: PositiveInt = 4
+    looks: PositiveInt = 6
     """Times the stack is fitted and scored on the held-out holes during training; the best is kept."""
     fusion: Literal["adapted", "start"] = "adapted"
     """Whether the weights of the fusion are pulled towards this window's own hidden holes, or stay as shipped."""

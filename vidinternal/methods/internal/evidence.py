@@ -13,7 +13,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as nn_functional
 from torch import Tensor
 
 from vidinternal.methods.internal.candidates import NAMES, Candidates, Copied, Path
@@ -67,8 +66,9 @@ class Evidence:
     def _surroundings(self, frame: int) -> tuple[Tensor, ...]:
         """``H W`` each: distance to the border, thickness, texture, change."""
         hole = self.candidates.masks[frame, 0].numpy().astype(np.uint8)
-        distance = torch.from_numpy(cv2.distanceTransform(hole, cv2.DIST_L2, 5))
-        thick = nn_functional.max_pool2d(distance[None, None], _THICK, 1, _THICK // 2)[0, 0]
+        depth = cv2.distanceTransform(hole, cv2.DIST_L2, 5)
+        distance = torch.from_numpy(depth)
+        thick = torch.from_numpy(cv2.dilate(depth, np.ones((_THICK, _THICK), np.uint8)))
         known = self._known[frame].float()
         grey = self._grey[frame]
         spread = _average((grey - _average(grey, known, NEAR)).square(), known, NEAR).clamp(min=0).sqrt()

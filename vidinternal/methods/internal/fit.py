@@ -26,6 +26,10 @@ from vidinternal.ops.resample import enlarge, shrink, working_size
 WARM_UP = 20
 RENDER_BATCH = 8
 TELL_EVERY = 10
+PATIENCE = 2
+"""Looks without an improvement after which the generator is left as it is ..."""
+GAIN = 0.02
+"""... an improvement being this many dB on the held-out holes."""
 
 
 def fast_bfloat16(device: torch.device) -> bool:
@@ -40,6 +44,10 @@ class Finish(Protocol):
 
     def __call__(self, generated: Tensor) -> Tensor:
         """``T 3 H W`` result from the generator's ``T 3 H W``."""
+        ...
+
+    def untrained(self) -> Tensor:
+        """``T 3 H W`` result without the generator."""
         ...
 
     def state(self) -> Mapping[str, Any]:
@@ -167,7 +175,7 @@ class GeneratorFit:
         Returns:
             The looks with the best result, and why the fit ended.
         """
-        watch = Watch(self.context, self.pace, patience=None)
+        watch = Watch(self.context, self.pace, PATIENCE, GAIN)
         render_cost = 0.4 * len(self.frames) / self.config.batch
         due = [(k + 1) / self.config.looks for k in range(self.config.looks - 1)]
         checkpoint = self.context.checkpoint
@@ -177,11 +185,13 @@ class GeneratorFit:
             watch.load_state(saved["watch"])
             finish.load_state(saved["finish"])
             due = due[len(due) - saved["due"] :]
+        elif self.context.holdout is not None:
+            watch.look(finish.untrained(), self.objective.values(), self.weights)
 
         def state() -> dict[str, Any]:
             return {"fit": self.state(), "watch": watch.state(), "finish": finish.state(), "due": len(due)}
 
-        while not self.pace.over_cap() and not self.pace.over_budget(2 * render_cost) and not watch.diverged:
+        while not (self.pace.over_cap() or self.pace.over_budget(2 * render_cost) or watch.over()):
             self._step()
             if self.pace.iteration % TELL_EVERY == 0:
                 self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}")
@@ -190,8 +200,10 @@ class GeneratorFit:
                 watch.look(finish(self.render()), self.objective.values(), self.weights)
             if checkpoint is not None:
                 checkpoint.offer("fit", self.fits, state)
-        if not watch.diverged:
+        if not watch.over():
             watch.look(finish(self.render()), self.objective.values(), self.weights)
         if watch.diverged:
             return watch, "diverged"
+        if watch.best.exhausted and not self.pace.over_cap():
+            return watch, "held-out score"
         return watch, "iterations" if self.pace.over_cap() else "budget"

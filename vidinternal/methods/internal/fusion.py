@@ -11,6 +11,8 @@ The fill is ``sum_k w_k(e) C_k`` with ``w = softmax(f(e))``: no candidate, no fi
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,7 +23,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from vidinternal.core.contracts import Holdout
-from vidinternal.core.seeds import generator
+from vidinternal.core.seeds import branch, generator
 from vidinternal.methods.internal.candidates import NAMES, Candidates, under_the_hole
 from vidinternal.methods.internal.evidence import COUNT, Evidence
 
@@ -60,16 +62,27 @@ class FusionNet(nn.Module):
         return self.last(self.second(self.first(x).tanh()).tanh()).softmax(dim=1)
 
 
+Committee = Sequence[FusionNet]
+"""Networks whose weights are averaged; what one of them has not learned well the others mend."""
+
+
 @cache
 def _start() -> dict[str, Tensor]:
     return load(files("vidinternal.methods.internal").joinpath(START).read_bytes())
 
 
-def start_net() -> FusionNet:
-    """A network with the weights learned on the sample clips (``train_fusion.py``)."""
-    net = FusionNet()
-    net.load_state_dict(_start())
-    return net
+def start_nets() -> tuple[FusionNet, ...]:
+    """The networks learned on the sample clips (``bench/fusion_start.py``), each from another seed."""
+    members: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+    for name, tensor in _start().items():
+        member, _, rest = name.partition(".")
+        members[member][rest] = tensor
+    nets = []
+    for _, weights in sorted(members.items()):
+        net = FusionNet()
+        net.load_state_dict(weights)
+        nets.append(net)
+    return tuple(nets)
 
 
 @dataclass(frozen=True)
@@ -152,15 +165,20 @@ def fit_fusion(net: FusionNet, known: Examples, seed: int, how: FusionFit | None
     return net
 
 
-def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> FusionNet:
-    """The fusion for this window: the start, pulled towards what its held-out holes tell."""
-    net = start_net()
+def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> Committee:
+    """The fusion for this window: the networks as shipped, and as its held-out holes pull them.
+
+    Those alone over-fit where the held-out places are unlike the hole, and the others know nothing of the clip: both
+    together lose least.
+    """
+    nets = start_nets()
     if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS:
-        return net
-    return fit_fusion(net, examples(candidates, holdout.masks.cpu(), holdout.truth, seed), seed)
+        return nets
+    known = examples(candidates, holdout.masks.cpu(), holdout.truth, seed)
+    return (*nets, *(fit_fusion(net, known, branch(seed, k)) for k, net in enumerate(start_nets())))
 
 
-def fuse(net: FusionNet, candidates: Candidates) -> Tensor:
+def fuse(nets: Committee, candidates: Candidates) -> Tensor:
     """``T 3 H W``: the hole filled; known pixels untouched."""
     result = candidates.frames.clone()
     source = Evidence(candidates)
@@ -168,11 +186,13 @@ def fuse(net: FusionNet, candidates: Candidates) -> Tensor:
         hole = candidates.masks[frame, 0]
         if not hole.any():
             continue
-        rows = candidates.rows_of(frame)
+        rows, evidence = candidates.rows_of(frame), source.of(frame)
         with torch.no_grad():
-            weights = smooth(net(source.of(frame)), hole)
-        colours = torch.stack([candidates.colours[name][rows].float() for name in NAMES], dim=1)
-        result[frame][:, hole] = (weights.unsqueeze(2) * colours).sum(dim=1).clamp(0, 1).T.to(result)
+            weights = smooth(torch.stack([net(evidence) for net in nets]).mean(dim=0), hole)
+        fused = torch.zeros((len(evidence), 3))
+        for k, name in enumerate(NAMES):
+            fused.addcmul_(weights[:, k : k + 1], candidates.colours[name][rows].float())
+        result[frame][:, hole] = fused.clamp(0, 1).T.to(result)
     return result
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,11 +19,11 @@ from vidinternal.methods.internal import CARDS
 from vidinternal.methods.internal.candidates import Candidates, OutOfTime
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
-from vidinternal.methods.internal.fusion import STEPS, FusionNet, adapt, fuse, start_net
-from vidinternal.methods.internal.stacking import Stack, apply_stack, bins, fit_stack
+from vidinternal.methods.internal.fusion import STEPS, Committee, adapt, fuse, start_nets
+from vidinternal.methods.internal.stacking import Stack, apply_stack, bins, first_alone, fit_stack
 
-BLIND_SHARE, COPY_SHARE = 0.2, 0.4
-"""Shares of the time at which copying ends, before and after the held-out pixels are back."""
+COPY_SHARE = 0.4
+"""Share of the time at which copying ends."""
 SHOWN = 0.98
 """Share of the hole shown by other frames from which there is nothing left for the generator to invent."""
 
@@ -35,16 +37,47 @@ def without_holdout(task: InpaintTask, holdout: Holdout) -> tuple[Tensor, Tensor
     return torch.where(holdout.masks, holdout.truth, task.frames), task.masks & ~holdout.masks
 
 
+class _Beside:
+    """Works that are done side by side once the first of them is wanted.
+
+    Args:
+        workers: How many at a time.
+    """
+
+    def __init__(self, workers: int) -> None:
+        # One thread of arithmetic each: pictures are small, and the works share the cores already.
+        self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+        self._plans: dict[str, Callable[[], Candidates]] = {}
+        self._running: dict[str, Future[Candidates]] = {}
+
+    def __enter__(self) -> _Beside:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def plan(self, name: str, work: Callable[[], Candidates]) -> None:
+        """Plan a work; nothing is done yet."""
+        self._plans[name] = work
+
+    def result(self, name: str) -> Candidates:
+        """Begin this work and those planned after it, unless that has been done; wait for this one."""
+        for other in list(self._plans)[list(self._plans).index(name) :]:
+            if other not in self._running:
+                self._running[other] = self._pool.submit(self._plans[other])
+        return self._running[name].result()
+
+
 class Fused:
     """Candidates made with some pixels hidden, fused.
 
     Args:
         made: The candidates.
-        net: Their weights.
+        nets: What weighs them.
     """
 
-    def __init__(self, made: Candidates, net: FusionNet) -> None:
-        self.made, self.frames = made, fuse(net, made)
+    def __init__(self, made: Candidates, nets: Committee) -> None:
+        self.made, self.frames = made, fuse(nets, made)
         self.index = bins(made.masks, made.unseen())
 
     def rows(self, generated: Tensor) -> dict[str, Tensor]:
@@ -76,6 +109,11 @@ class Finish:
         # Weights are fitted where the truth is known and everybody was blind; then nobody needs to be.
         self.stacks.append(fit_stack(self.blind.rows(generated), self.blind.index, self.holdout))
         return self.laid_over(*(c.result(generated, self.stacks[-1]) for c in (self.seeing, self.blind)))
+
+    def untrained(self) -> Tensor:
+        """``T 3 H W`` result without the generator: what training has to beat."""
+        self.stacks.append(first_alone(tuple(self.blind.rows(self.blind.frames))))
+        return self.laid_over(self.seeing.frames, self.blind.frames)
 
     def laid_over(self, shown: Tensor, hidden: Tensor) -> Tensor:
         """``T 3 H W``: ``shown`` in the real hole, ``hidden`` in the held-out ones, where the score is taken."""
@@ -146,25 +184,25 @@ class Internal(InpaintMethod):
         """Candidates fused with the held-out pixels hidden, and without; and the steps the fusion learned."""
         window = "x".join(map(str, task.frames.shape))
 
-        def copies(name: str, frames: Tensor, masks: Tensor, share: float) -> Candidates:
-            return kept(
-                context,
-                name,
-                window,
-                Candidates,
-                lambda: Candidates.of(frames, masks, config.propagation(), _until(share, context)),
-            )
-
-        blind = copies("blind", task.frames, task.masks, BLIND_SHARE)
-        context.progress(0.05, "copied with some pixels hidden")
-        seeing = blind
+        works = {"blind": (task.frames, task.masks)}
         if context.holdout is not None:
-            seeing = copies("seeing", *without_holdout(task, context.holdout), COPY_SHARE)
-        context.progress(0.1, "copied")
+            works["seeing"] = without_holdout(task, context.holdout)
+        made: dict[str, Candidates] = {}
+        with _Beside(len(works)) as beside:
+
+            def make(frames: Tensor, masks: Tensor) -> Candidates:
+                return Candidates.of(frames, masks, config.propagation(), _until(COPY_SHARE, context))
+
+            for name, (frames, masks) in works.items():
+                beside.plan(name, partial(make, frames, masks))
+            for name in works:
+                made[name] = kept(context, name, window, Candidates, partial(beside.result, name))
+                context.progress(0.1 * len(made) / len(works), f"copied, {name}")
+        blind, seeing = made["blind"], made.get("seeing", made["blind"])
         learns = config.fusion == "adapted"
-        net = adapt(blind, context.holdout, context.seed) if learns else start_net()
-        fused = Fused(blind, net)
-        return fused, fused if seeing is blind else Fused(seeing, net), STEPS * learns
+        nets = adapt(blind, context.holdout, context.seed) if learns else start_nets()
+        fused = Fused(blind, nets)
+        return fused, fused if seeing is blind else Fused(seeing, nets), STEPS * learns
 
 
 METHODS = (Internal(),)

@@ -46,6 +46,11 @@ class Stack:
         return {n: round(float(w), 3) for n, w in zip(self.names, self.weights.mean(axis=0), strict=True)}
 
 
+def first_alone(names: tuple[str, ...]) -> Stack:
+    """Weights of 1 for the first candidate and 0 for the others, in every bin."""
+    return Stack(names, np.tile(np.eye(len(names))[0], (2 * (len(DISTANCES) + 1), 1)))
+
+
 def bins(masks: Tensor, unseen: Tensor) -> Tensor:
     """Which weights a pixel gets: 0 near the hole's border, 1 middle, 2 far; 3 more where no other frame shows it.
 
@@ -94,8 +99,8 @@ def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout 
             show a pixel, and equal weights where none does.
     """
     names = tuple(candidates)
-    first = np.eye(len(names))[0]
-    weights = np.tile(first, (2 * (len(DISTANCES) + 1), 1))
+    weights = first_alone(names).weights
+    first = weights[0].copy()
     weights[len(DISTANCES) + 1 :] = 1 / len(names)
     if holdout is None:
         return Stack(names, weights)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from vidinternal.core.contracts import FitContext, FitResult, HistoryPoint, InpaintMethod, InpaintTask
+from vidinternal.learn.resume import kept
 from vidinternal.methods.propagation import CARDS
 from vidinternal.methods.propagation.config import Config
 from vidinternal.ops.flow_copy import FlowCopy
@@ -31,7 +33,13 @@ class Propagation(InpaintMethod):
             context.progress(number / config.rounds, f"round {number}, {copied.covered:.0%} copied")
             return not context.budget.expired()
 
-        result = propagate(task.frames, task.masks, config, task.flow, look)
+        size = "x".join(map(str, task.frames.shape))
+        hidden = "blind" if context.holdout is not None else "seeing"
+
+        def keep(number: int, make: Callable[[], FlowCopy]) -> FlowCopy:
+            return kept(context, f"{hidden}-{number}", size, FlowCopy, make)
+
+        result = propagate(task.frames, task.masks, config, task.flow, look, keep=keep)
         cut = len(history) < config.rounds and context.budget.expired()
         left = f"; the rest was filled with {config.fill}" if result.covered < 1 else ""
         return FitResult(
