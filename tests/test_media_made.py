@@ -39,11 +39,8 @@ def test_a_recipe_gives_its_pictures_at_its_times(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_cannot_be_read_to_its_end(name: str, tmp_path: Path) -> None:
     path = media_made.awkward(name, tmp_path)
-    try:
-        count = len(list(ClipReader(probe(path)).frames()))
-    except MediaError:
-        count = 0
-    assert (0 < count < 24) if name == "truncated" else count == 0
+    with pytest.raises(MediaError):
+        list(ClipReader(probe(path)).frames())
 
 
 def test_the_names_people_ask_for_are_there() -> None:

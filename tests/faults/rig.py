@@ -129,11 +129,10 @@ class Watcher(Silent):
         """Hook in; the process ends with the run, so nothing is put back."""
         for name in STAGES:
             self._watch_stage(stage_class(name))
-        real_sync = os.fsync
 
         def sync(handle: int) -> None:
+            # a kill leaves the system's memory as it is, and what a power cut leaves is the disk's to say
             self.event()
-            real_sync(handle)
             if self.disk is not None:
                 self.disk.flushed(handle)
 
@@ -189,11 +188,11 @@ def child(asked: dict[str, Any], report: Path) -> None:
     if "inpaint.method=internal" in asked["sets"]:
         watcher.counted = torch.optim.AdamW  # its generator's; the short fits of a look are done anew with the look
     watcher.install(asked.get("every", 0.0))
-    steps = report.with_suffix(".steps")
+    steps = os.open(report.with_suffix(".steps"), os.O_WRONLY | os.O_CREAT)
     told = watcher.event
 
     def counted() -> None:
-        steps.write_text(str(watcher.steps))
+        os.pwrite(steps, f"{watcher.steps:8d}".encode(), 0)
         told()
 
     watcher.event = counted
@@ -211,6 +210,7 @@ def do(asked: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """Fork a child for one run and wait for it."""
     report = scratch / "report.json"
     report.unlink(missing_ok=True)
+    report.with_suffix(".steps").unlink(missing_ok=True)
     pid = os.fork()
     if pid == 0:
         try:

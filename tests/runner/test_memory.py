@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import media_made
 from vidinternal.core.errors import UsageError
+from vidinternal.core.timecode import parse_region
 from vidinternal.runner import memory
 from vidinternal.runner.job import Job
+from vidinternal.runner.keys import stage_parts
 from vidinternal.runner.memory import available_memory, default_memory, memory_limit, parse_memory
+from vidinternal.runner.spec import load_pipeline
 from vidinternal.runner.workspace import Workspace
 from vidinternal.stages.base import JobInputs
 
@@ -88,3 +92,16 @@ def test_a_default_is_kept_for_the_clip_unless_less_is_free(tmp_path: Path, monk
         free[0] = now * GIB
         assert memory_limit(JOB, workspace) == expected * GIB
     assert memory_limit(replace(JOB, memory=6 * GIB, processes=2), workspace) == 3 * GIB
+
+
+def test_where_memory_is_scarce_the_windows_depend_on_the_holes_they_are_cut_for(tmp_path: Path) -> None:
+    clip = media_made.clip(tmp_path / "a.mkv", frames=2)
+    spec = load_pipeline("inpaint", [])
+    jobs = [
+        Job("inpaint", JobInputs(clip, tmp_path / "b.mkv", None, (parse_region(text),)))
+        for text in ("2,2,6,4", "2,2,16,14")
+    ]
+    ample, scarce = ([stage_parts(j, spec, "cpu", 0, m)["shots"] for j in jobs] for m in (None, "512 MiB"))
+    assert ample[0] == ample[1]
+    assert scarce[0] != scarce[1]
+    assert scarce[0] == stage_parts(jobs[0], spec, "cpu", 0, "512 MiB")["shots"]

@@ -27,6 +27,14 @@ def no_progress(_share: float, _text: str) -> None:
     """The progress callback that tells nobody."""
 
 
+Preview = Callable[["Tensor", "Tensor"], None]
+"""Called with the frames with their hole and the same frames filled for now, both ``T 3 H W``."""
+
+
+def no_preview(_before: Tensor, _after: Tensor) -> None:
+    """The preview that shows nobody."""
+
+
 @dataclass(frozen=True)
 class MethodCard:
     """What is known of a method without importing its code.
@@ -155,6 +163,7 @@ class FitContext:
         start_signature: The ``FitResult.signature`` these weights came with, where it is known. Weights whose signature
             is known and differs from the method's own are left aside, and a note says so.
         checkpoint: Where a method that trains keeps its state from iteration to iteration; None = nowhere.
+        preview: Shows what the fill looks like for now.
     """
 
     seed: int
@@ -165,6 +174,7 @@ class FitContext:
     start: Mapping[str, Tensor] | None = None
     start_signature: str | None = None
     checkpoint: Checkpoints | None = None
+    preview: Preview = no_preview
 
 
 @dataclass(frozen=True)

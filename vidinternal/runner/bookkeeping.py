@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from vidinternal.media.part_file import remove_part
 from vidinternal.runner.keys import reasons, stage_keys
 from vidinternal.runner.ledger import Ledger
+from vidinternal.runner.workspace import part_name
+from vidinternal.stages.base import Stage
 
 if TYPE_CHECKING:
     from vidinternal.runner.run import Run
@@ -45,3 +47,22 @@ def end(run: Run) -> None:
     freed = run.workspace.forget(stage_keys(old)) if replaced else 0
     if freed:
         run.say(f"--fresh: the earlier intermediate results were replaced ({freed / 2**20:.1f} MiB)")
+
+
+def writes_output(stage: Stage) -> bool:
+    """Whether a stage writes the output: until the record vouches for that, the output may have to be made again."""
+    return "destination" in stage.from_job
+
+
+def forget_state_of_output(run: Run) -> None:
+    """The output is recorded: it need not be made again from what was kept of it."""
+    for stage in run.spec.stages:
+        if writes_output(stage):
+            run.workspace.forget_state(stage.name, run.keys[stage.name], part_name(None))
+
+
+def forget_lost_result(run: Run) -> None:
+    """A stored account of a file that is gone or changed must not stand for it."""
+    for stage in run.spec.stages:
+        if writes_output(stage):
+            run.workspace.forget_result(stage.name, run.keys[stage.name], part_name(None))

@@ -138,11 +138,16 @@ def stage_parts(
             "seed": job.seed,
             "device": device,
             "again": again,
-            **{name: _from_job(job.inputs, name) for name in stage.from_job},
+            **{name: _from_job(job.inputs, name) for name in _read_of_job(stage, memory)},
             **({"budget": job.budget} if stage.timed else {}),
             **({"memory": memory} if stage.sized else {}),
         }
     return parts
+
+
+def _read_of_job(stage: Stage, memory: str | None) -> tuple[str, ...]:
+    """Fields of the job that a stage's result depends on; where memory is scarce, windows are cut to fit the holes."""
+    return (*stage.from_job, "mask", "regions", "mask_fit") if stage.sized and memory is not None else stage.from_job
 
 
 def _from_job(inputs: JobInputs, name: str) -> Any:

@@ -19,7 +19,14 @@ from vidinternal.media.mask_source import check_path
 from vidinternal.media.probe import probe
 from vidinternal.media.stills.image_sequence import names_many
 from vidinternal.runner import private
-from vidinternal.runner.bookkeeping import begin, end, say_why
+from vidinternal.runner.bookkeeping import (
+    begin,
+    end,
+    forget_lost_result,
+    forget_state_of_output,
+    say_why,
+    writes_output,
+)
 from vidinternal.runner.estimate import writing_seconds
 from vidinternal.runner.job import Job, JobResult, Observer, Silent, pick_device
 from vidinternal.runner.keys import Parts, stage_keys, stage_parts
@@ -32,11 +39,14 @@ from vidinternal.runner.workspace import Series, Workspace, digest, file_digest,
 from vidinternal.stages.artifacts import Windows
 from vidinternal.stages.base import Scope, Stage, StageContext
 from vidinternal.stages.memory import MemoryPlan
+from vidinternal.stages.preview import write_strip
 
 if TYPE_CHECKING:
     import torch
 
 
+PREVIEW = "preview.png"
+"""In the workspace: what the fill at work looks like for now."""
 LEAST_SECONDS = 1.0
 """What a window gets when the others have used up the time: enough for the cheapest fill."""
 
@@ -152,6 +162,7 @@ class Run:
             progress=self._progress(stage, offset, share),
             token=self.token,
             memory=self.memory,
+            preview=write_strip(self.workspace.folder / PREVIEW, self.observer.note),
         )
 
     def _progress(self, stage: Stage, offset: float, share: float) -> Progress:
@@ -337,12 +348,12 @@ def _run(run: Run, needs: Needs) -> JobResult:
         name = f"run-{run.name}.json"
         finished = None if job.fresh else _finished(run.workspace, name, job.inputs.destination)
         if finished is not None:
-            _forget_state_of_output(run)
+            forget_state_of_output(run)
             return private.finished(
                 run, JobResult("already done", job.inputs.destination, finished, run.workspace.folder / name)
             )
         notes = run.preflight() + needs.learn(run)
-        _forget_lost_result(run)
+        forget_lost_result(run)
         say_why(run)
         for stage in run.spec.stages:
             if run.stop.asked:
@@ -362,7 +373,7 @@ def _run(run: Run, needs: Needs) -> JobResult:
         record = describe_run(run, notes)
         run.workspace.write_json(name, record)
         path = run.workspace.write_json("run.json", record)
-        _forget_state_of_output(run)
+        forget_state_of_output(run)
         return private.finished(run, JobResult("done", job.inputs.destination, record, path))
 
 
@@ -379,22 +390,3 @@ def _finished(workspace: Workspace, name: str, destination: Path) -> Mapping[str
         return record if record["output"]["digest"] == file_digest(destination) else None
     except MediaError:
         return None  # a sequence of which images are gone
-
-
-def writes_output(stage: Stage) -> bool:
-    """Whether a stage writes the output: until the record vouches for that, the output may have to be made again."""
-    return "destination" in stage.from_job
-
-
-def _forget_state_of_output(run: Run) -> None:
-    """The output is recorded: it need not be made again from what was kept of it."""
-    for stage in run.spec.stages:
-        if writes_output(stage):
-            run.workspace.forget_state(stage.name, run.keys[stage.name], part_name(None))
-
-
-def _forget_lost_result(run: Run) -> None:
-    """A stored account of a file that is gone or changed must not stand for it."""
-    for stage in run.spec.stages:
-        if writes_output(stage):
-            run.workspace.forget_result(stage.name, run.keys[stage.name], part_name(None))

@@ -14,7 +14,7 @@ from pydantic import create_model
 from vidinternal.core.budget import Budget
 from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.config import StrictModel
-from vidinternal.core.contracts import Checkpoints, MethodCard, Progress, no_progress
+from vidinternal.core.contracts import Checkpoints, MethodCard, Preview, Progress, no_preview, no_progress
 from vidinternal.core.timecode import Region
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class StageContext:
         progress: Tells how far it is.
         memory: What the run may take; None = no limit.
         checkpoint: Where a training keeps its state; None = nowhere.
+        preview: Shows what a fill looks like for now.
         token: Names this run's unfinished files, so that the next run of the same job knows them as its own.
     """
 
@@ -76,6 +77,7 @@ class StageContext:
     memory: MemoryPlan | None = None
     checkpoint: Checkpoints | None = None
     token: str = ""
+    preview: Preview = no_preview
 
     def this_window(self) -> Window:
         """The window of a window-scoped stage."""

@@ -57,6 +57,7 @@ class Inpaint(Stage):
             start=earlier.weights if earlier and earlier.weights else None,
             start_signature=earlier.facts.get("signature") if earlier else None,
             checkpoint=context.checkpoint,
+            preview=context.preview,
         )
         request = FillRequest(self.config.method, self.options, self.config.max_side, self.config.copies)
         area, masks = load_work_area(inputs["frames"], context.this_window(), track)

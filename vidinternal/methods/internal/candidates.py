@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vidinternal.core.contracts import Preview, no_preview
 from vidinternal.ops.copied import FlowCopy, WayCopy
 from vidinternal.ops.propagate import propagate
 from vidinternal.ops.settings import PropagateSettings
@@ -92,7 +93,14 @@ class Candidates:
     copies: dict[str, Copied]
 
     @classmethod
-    def of(cls, frames: Tensor, masks: Tensor, settings: PropagateSettings, out_of_time: OutOfTime) -> Candidates:
+    def of(
+        cls,
+        frames: Tensor,
+        masks: Tensor,
+        settings: PropagateSettings,
+        out_of_time: OutOfTime,
+        preview: Preview = no_preview,
+    ) -> Candidates:
         """Make them from ``frames`` ``T 3 H W`` with ``masks`` ``T 1 H W`` hidden, as far as the time allows.
 
         What there was no time for is represented by what there is: the first round stands for the others.
@@ -102,6 +110,7 @@ class Candidates:
 
         def keep(_number: int, copied: FlowCopy) -> bool:
             rounds.append(copied)
+            preview(frames.masked_fill(masks, 0.5), copied.frames)
             return True
 
         narrow = propagate(frames, masks, settings, go_on=keep, out_of_time=out_of_time)

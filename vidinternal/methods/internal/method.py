@@ -11,7 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidinternal.core.contracts import FitContext, FitResult, Holdout, InpaintMethod, InpaintTask
+from vidinternal.core.contracts import (
+    FitContext,
+    FitResult,
+    Holdout,
+    InpaintMethod,
+    InpaintTask,
+    Preview,
+    no_preview,
+)
 from vidinternal.learn.pace import require_time
 from vidinternal.learn.resume import kept
 from vidinternal.learn.state_tree import from_tree, to_tree
@@ -190,11 +198,12 @@ class Internal(InpaintMethod):
         made: dict[str, Candidates] = {}
         with _Beside(len(works)) as beside:
 
-            def make(frames: Tensor, masks: Tensor) -> Candidates:
-                return Candidates.of(frames, masks, config.propagation(), _until(COPY_SHARE, context))
+            def make(frames: Tensor, masks: Tensor, preview: Preview) -> Candidates:
+                return Candidates.of(frames, masks, config.propagation(), _until(COPY_SHARE, context), preview)
 
             for name, (frames, masks) in works.items():
-                beside.plan(name, partial(make, frames, masks))
+                # The last work has the real hole alone: it is the one to be looked at.
+                beside.plan(name, partial(make, frames, masks, context.preview if name == [*works][-1] else no_preview))
             for name in works:
                 made[name] = kept(context, name, window, Candidates, partial(beside.result, name))
                 context.progress(0.1 * len(made) / len(works), f"copied, {name}")
