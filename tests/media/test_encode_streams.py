@@ -231,8 +231,12 @@ def labels(path: Path) -> list[tuple[Any, ...]]:
     names = ("language", "handler_name", "timecode")
     with av.open(str(path)) as container:
         return [
-            (s.type, s.disposition, s.metadata.get("name", s.metadata.get("title")))
-            + tuple({k.lower(): v for k, v in s.metadata.items()}.get(n) for n in names)
+            (
+                s.type,
+                s.disposition,
+                s.metadata.get("name", s.metadata.get("title")),
+                *({k.lower(): v for k, v in s.metadata.items()}.get(n) for n in names),
+            )
             for s in container.streams
             if s.type != "data"
         ]
