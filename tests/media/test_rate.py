@@ -1,5 +1,6 @@
 """The quality chosen by short trials holds what was asked of it in the whole clip."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,20 @@ def test_the_bitrate_of_the_source_is_held(codec: str, tmp_path: Path) -> None:
     assert choice.least_psnr < 50  # it was coded below that
     assert "encode.rate=quality gives 50 dB" in choice.note
     assert corrected(choice, plan, bitrate.written, psnr) is None
+
+
+def test_fifty_decibels_that_cost_little_are_held_as_well(tmp_path: Path) -> None:
+    lifted = []
+    for crf in range(8, 18):
+        (tmp_path / str(crf)).mkdir()
+        info = coded(tmp_path / str(crf), crf)
+        choice, _, _ = chosen(info, tmp_path / str(crf), codec="h264")
+        assert choice.expected_ratio <= 1.2
+        short = 50 - choice.expected_psnr
+        dearer = choice.expected_ratio * math.exp(choice.per_crf[0] * short / choice.per_crf[1])
+        assert short <= 0 or dearer > 1.1
+        lifted.append(short <= 0 and choice.expected_ratio > 1.05)
+    assert any(lifted)
 
 
 def test_quality_holds_fifty_decibels_and_spends_no_more_than_it_must(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 quality: coding its pictures again at its own rate loses about as much again. So a person chooses what is held, and the
 trial says what the other then becomes.
 
-* ``source`` holds the bitrate of the source's video to within 20 %, and tells how many dB that affords.
+* ``source`` holds the bitrate of the source's video to within 20 %, and tells how many dB that affords; where 50 dB
+  fit into that, they are held as well.
 * ``quality`` holds 50 dB outside the mask with the highest crf that does.
 
 The bitrate of a lossless, raw or intra-only source says what its codec costs and not how good it is, so ``source``
@@ -40,6 +41,7 @@ MARGIN = 1.5
 """dB that a whole clip may lie below what its trial affords."""
 
 _CLOSE = 0.06  # of the bitrate; nearer is within what the pieces differ from the whole
+_ROOM = 0.17  # of the bitrate, that 50 dB may cost; the rest of the tolerance is for what a trial misjudges
 _SPARE = 0.3  # dB above the least that a trial has to reach, for what it did not see
 _PROBES = 2
 _TRIALS = 6
@@ -330,6 +332,12 @@ def _hold_rate(look: _Look, scale: CrfScale) -> RateChoice:
     # the last step of the secant is not tried: the whole clip is the trial, and is written again where it misses
     near = min(look.tried, key=lambda c: (abs(c - crf), c))
     trial, slopes, more = look.at(near), look.slopes(codec), crf - near
+    # Where 50 dB cost little more than the source's bitrate, both are held.
+    lift = max(0.0, (LEAST_PSNR + _SPARE - trial.psnr + slopes[1] * more) / slopes[1])
+    dearer = math.log(look.ratio(trial)) + slopes[0] * (lift - more)
+    if 0 < lift and dearer <= math.log(1 + _ROOM) and crf - lift >= scale.best:
+        crf = scale.nearest(crf - lift)
+        more = crf - near
     ratio, psnr = look.ratio(trial) * math.exp(-slopes[0] * more), trial.psnr - slopes[1] * more
     least = min(LEAST_PSNR, _gate(trial) - slopes[1] * more)
     curve = tuple((c, math.log(look.ratio(t))) for c, t in sorted(look.tried.items()))
