@@ -22,7 +22,7 @@ CLEAN := out/flower_clean.mp4
 help:
 	@echo "make demo    take the captions off a sample clip; the result and a before/after picture go to out/"
 	@echo "make test    run the tests"
-	@echo "make lint    ruff, pyright, import rules, Dockerfiles"
+	@echo "make lint    ruff, pyright, import rules, licences and kept advisories, Dockerfiles"
 	@echo "make audit   ask the public advisories about every installed package (needs the internet)"
 	@echo "make bench   measure every inpainting method on this machine"
 	@echo "make clean   remove out/ and the virtual environment"

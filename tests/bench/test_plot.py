@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidinternal.bench.plot import Axes, curves
+from vidinternal.bench.plot import Axes, curves, points
 from vidinternal.core.errors import UsageError
 
 LINES = {"rising": [(1.0, 1.0), (2.0, 4.0)], "level": [(1.0, 2.0)]}
@@ -17,6 +17,8 @@ def test_curves_are_a_picture_that_depends_on_them() -> None:
     assert sheet is not None and sheet.std() > 1
     assert curves(LINES, axes) == first
     assert curves({"rising": LINES["rising"]}, axes) != first
+    assert points(LINES, axes).startswith(b"\x89PNG")
+    assert points({}, axes) != points(LINES, axes)
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import torch
 from vidinternal.bench import score
 from vidinternal.bench.base import BenchOptions
 from vidinternal.bench.cases import Case, make_case
-from vidinternal.bench.score import default_methods, judge, run_method, self_score_facts, summarise
+from vidinternal.bench.score import against_the_rest, default_methods, judge, run_method, self_score_facts, summarise
 from vidinternal.core.errors import PipelineError, UsageError
 from vidinternal.core.seeds import generator
 from vidinternal.methods import cards
@@ -118,3 +118,20 @@ def test_self_score_facts_without_scores() -> None:
     assert facts["pearson_all"] is None
     assert facts["best_fixed"] is None
     assert facts["mean_hole_psnr_picked"] is None
+
+
+def test_a_method_stands_beside_the_best_that_does_not_train() -> None:
+    rows = [
+        row("internal", "1", 30.0, None),
+        row("telea", "1", 29.0, None),
+        row("harmonic", "1", 28.0, None),
+        row("internal", "2", 20.0, None),
+        row("telea", "2", 18.0, None),
+        row("harmonic", "2", 20.6, None),
+        row("dip", "2", 99.0, None),
+    ]
+    facts = against_the_rest(rows, "internal")
+    assert facts["gain_over_best_single"] == pytest.approx(25 - 24.3)
+    assert facts["gain_over_best_of_each"] == pytest.approx(0.2)
+    assert (facts["worst"], facts["within_a_tenth"], facts["within_a_half"]) == (-0.6, 0.5, 0.5)
+    assert against_the_rest(rows, "dip_vid") == against_the_rest([], "internal") == {}

@@ -68,7 +68,7 @@ def _echo_fields(model: Any) -> None:
     for field in _fields(model):
         typer.echo(f"    {field['name']} = {field['default']}  [{field['type']}]")
         if field["description"]:
-            typer.echo(f"        {field['description'].splitlines()[0]}")
+            typer.echo(f"        {' '.join(field['description'].split())}")
 
 
 def stages(as_json: JsonFlag = False) -> None:

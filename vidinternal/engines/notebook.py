@@ -44,10 +44,11 @@ def run(
         regions: ``X,Y,W,H[@START-END]``.
         settings: ``{"stage.field": value}``.
         budget: Seconds the run may take.
-        job: ``device``, ``seed``, ``workspace``, ``fresh``, as in :class:`vidinternal.runner.job.Job`.
+        job: ``device``, ``seed``, ``workspace``, ``fresh``, ``memory`` (bytes the run may take) and ``private`` (leave
+            nothing but the output), as in :class:`vidinternal.runner.job.Job`.
 
     Returns:
-        The finished job with its record.
+        The finished job with its record; a private run leaves no file of it.
 
     Raises:
         UserError: Something about the job cannot work.

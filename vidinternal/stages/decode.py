@@ -125,8 +125,8 @@ class Config(StrictModel):
     """How frames are read."""
 
     scan: Literal["auto", "progressive", "tff", "bff"] = "auto"
-    """Whether frames are interlaced: ``auto`` goes by the marks in the file; ``tff`` (top field first) and ``bff`` take
-    every frame as two fields, ``progressive`` as one picture."""
+    """Whether frames are interlaced: ``auto`` goes by the marks of pictures from all over the clip, and mixed ones are
+    refused; ``tff`` (top field first) and ``bff`` take every frame as two fields, ``progressive`` as one picture."""
     dynamic_hdr: Literal["refuse", "drop"] = "refuse"
     """What to do with a film in Dolby Vision or HDR10+, whose data for each picture cannot be carried."""
     damage: Literal["stop", "repair", "keep"] = "stop"

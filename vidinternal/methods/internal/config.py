@@ -12,10 +12,10 @@ from vidinternal.ops.settings import PropagateSettings
 
 
 class Config(StrictModel):
-    """Motion, generator, stacking."""
+    """Copying, fusion, generator, stacking."""
 
     iterations: PositiveInt = 600
-    """Optimiser steps of the generator; fewer when the time allowed ends first."""
+    """Optimiser steps of the generator; fewer when the time allowed ends or looks no longer find a gain."""
     learning_rate: PositiveFloat = 3e-3
     """Peak step size of AdamW; warmed up, then lowered along a cosine to the end of the fit."""
     batch: PositiveInt = 5
@@ -27,7 +27,7 @@ class Config(StrictModel):
     key_frames: PositiveInt = 6
     """Frames between two independent noise maps; between them the input turns smoothly from one into the other."""
     w_soft: NonNegativeFloat = 1.0
-    """Weight of copied pixels as soft targets, times their confidence."""
+    """Weight of the fused picture as a soft target, times the confidence of the narrow copy."""
     ring: int = Field(default=21, ge=0)
     """Pixels around the hole in which the flow is thrown away and completed."""
     tau: PositiveFloat = 5.0
@@ -39,9 +39,9 @@ class Config(StrictModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""
     looks: PositiveInt = 6
-    """Times the stack is fitted and scored on the held-out holes during training; the best is kept."""
+    """Times the stack is scored on the held-out holes in training; the best is kept, two without a gain end it."""
     fusion: Literal["adapted", "start"] = "adapted"
-    """Whether the weights of the fusion are pulled towards this window's own hidden holes, or stay as shipped."""
+    """Who weighs candidates: shipped networks with copies adapted to this window's hidden holes, or shipped ones only."""
     train: Literal["auto", "always"] = "auto"
     """Whether the generator is trained even where other frames show the whole hole; ``auto`` skips it there."""
     start_weights: Path | None = None

@@ -1,4 +1,4 @@
-"""Training the generator on the window, with copied pixels as soft targets."""
+"""Training the generator on the window, with the fused picture as a soft target."""
 
 from __future__ import annotations
 

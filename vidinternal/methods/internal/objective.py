@@ -16,12 +16,13 @@ def recon_image(output: Tensor, frames: Tensor, known: Tensor) -> Tensor:
     return ((output - frames).abs() * known).sum() / (3 * known.sum()).clamp(min=1.0)
 
 
-def soft_target(output: Tensor, copied: Tensor, confidence: Tensor) -> Tensor:
-    """``L_s = mean c |G(z) - P|`` over copied pixels, ``c`` their confidence in [0, 1], zero where nothing was copied.
+def soft_target(output: Tensor, fused: Tensor, confidence: Tensor) -> Tensor:
+    """``L_s = mean c |G(z) - P|``, the fused picture as a target as far as the narrow copy is to be believed.
 
     Args:
         output: ``N 3 H W``, G(z).
-        copied: ``N 3 H W``, P, real pixels brought along the flow.
-        confidence: ``N 1 H W``, c.
+        fused: ``N 3 H W``, P, the blind fusion of all candidates.
+        confidence: ``N 1 H W``, c, the confidence of the narrow copy in [0, 1]: zero on known pixels and where that
+            copy brought nothing.
     """
-    return ((output - copied).abs() * confidence).sum() / (3 * confidence.sum()).clamp(min=1.0)
+    return ((output - fused).abs() * confidence).sum() / (3 * confidence.sum()).clamp(min=1.0)
