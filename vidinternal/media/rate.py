@@ -335,7 +335,7 @@ def _hold_rate(look: _Look, scale: CrfScale) -> RateChoice:
     # Where 50 dB cost little more than the source's bitrate, both are held.
     lift = max(0.0, (LEAST_PSNR + _SPARE - trial.psnr + slopes[1] * more) / slopes[1])
     dearer = math.log(look.ratio(trial)) + slopes[0] * (lift - more)
-    if 0 < lift and dearer <= math.log(1 + _ROOM) and crf - lift >= scale.best:
+    if lift > 0 and dearer <= math.log(1 + _ROOM) and crf - lift >= scale.best:
         crf = scale.nearest(crf - lift)
         more = crf - near
     ratio, psnr = look.ratio(trial) * math.exp(-slopes[0] * more), trial.psnr - slopes[1] * more

@@ -41,7 +41,7 @@ class Config(StrictModel):
     looks: PositiveInt = 6
     """Times the stack is scored on the held-out holes in training; the best is kept, two without a gain end it."""
     fusion: Literal["adapted", "start"] = "adapted"
-    """Who weighs candidates: shipped networks with copies adapted to this window's hidden holes, or shipped ones only."""
+    """Who weighs candidates: shipped networks and copies adapted to the window's hidden holes, or shipped ones only."""
     train: Literal["auto", "always"] = "auto"
     """Whether the generator is trained even where other frames show the whole hole; ``auto`` skips it there."""
     start_weights: Path | None = None

@@ -168,8 +168,8 @@ def fit_fusion(net: FusionNet, known: Examples, seed: int, how: FusionFit | None
 def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> Committee:
     """The fusion for this window: the networks as shipped, and as its held-out holes pull them.
 
-    Those alone over-fit where the held-out places are unlike the hole, and the others know nothing of the clip: both
-    together lose least.
+    Those alone over-fit where the held-out places are unlike the hole, and the others know nothing of the clip: the
+    mean of both came out best.
     """
     nets = start_nets()
     if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS:
