@@ -52,3 +52,14 @@ def test_without_a_budget_time_never_ends() -> None:
     pace = Pace(Budget(), 10)
     pace.tick()
     assert not pace.over_budget(1e12)
+
+
+def test_time_that_went_before_the_fit_is_no_part_of_its_share() -> None:
+    budget = Budget(0.4)
+    time.sleep(0.2)
+    pace = Pace(budget, 1000)
+    pace.tick()
+    assert pace.share() < 0.2 < budget.fraction_used()
+    resumed = Pace(Budget(0.4), 1000)
+    resumed.load_state(pace.state())
+    assert resumed.share() <= pace.share()

@@ -32,6 +32,8 @@ class Pace:
         self.budget, self.cap, self.iteration = budget, cap, 0
         self._start = self._mark = time.monotonic()
         self._per_iteration = 0.0
+        # What came before the first iteration is not part of the schedule.
+        self._before = budget.fraction_used()
 
     def tick(self) -> None:
         """Tell that an iteration has ended."""
@@ -43,11 +45,17 @@ class Pace:
 
     def state(self) -> dict[str, float]:
         """What a resumed fit needs to count on."""
-        return {"iteration": self.iteration, "seconds": self.seconds(), "per_iteration": self._per_iteration}
+        return {
+            "iteration": self.iteration,
+            "seconds": self.seconds(),
+            "per_iteration": self._per_iteration,
+            "before": self._before,
+        }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Count on from where a fit was; the time it had taken counts too."""
         self.iteration, self._per_iteration = int(state["iteration"]), float(state["per_iteration"])
+        self._before = float(state["before"])
         self._mark = time.monotonic()
         self._start = self._mark - state["seconds"]
 
@@ -68,5 +76,6 @@ class Pace:
         return self.iteration > 0 and self.budget.remaining() <= (1.0 + reserve) * self._per_iteration
 
     def share(self) -> float:
-        """Share of the allowance that has been used, 0 to 1."""
-        return max(min(1.0, self.iteration / self.cap), self.budget.fraction_used())
+        """Share of the allowance that has been used since the start of the fit, 0 to 1."""
+        timed = (self.budget.fraction_used() - self._before) / max(1e-9, 1.0 - self._before)
+        return max(min(1.0, self.iteration / self.cap), min(1.0, timed))

@@ -26,7 +26,7 @@ from vidinternal.ops.resample import enlarge, shrink, working_size
 WARM_UP = 20
 RENDER_BATCH = 8
 TELL_EVERY = 10
-PATIENCE = 2
+PATIENCE = 3
 """Looks without an improvement after which the generator is left as it is ..."""
 GAIN = 0.02
 """... an improvement being this many dB on the held-out holes."""
