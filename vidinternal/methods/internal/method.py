@@ -30,8 +30,8 @@ from vidinternal.methods.internal.fit import GeneratorFit
 from vidinternal.methods.internal.fusion import STEPS, Committee, adapt, fuse, start_nets
 from vidinternal.methods.internal.stacking import Stack, apply_stack, bins, first_alone, fit_stack
 
-COPY_SHARE = 0.4
-"""Share of the time at which copying ends."""
+COPY_SHARE = 0.7
+"""Share of the time at which copying ends; what it brings is worth more than what the generator invents."""
 SHOWN = 0.98
 """Share of the hole shown by other frames from which there is nothing left for the generator to invent."""
 
