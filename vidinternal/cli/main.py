@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import NoReturn
 
@@ -34,6 +35,8 @@ def main() -> None:
 
     Exit codes: 0 all done; 1 some clip failed, the rest done; 2 usage, pipeline or mask invalid; 130 interrupted.
     """
+    # Threads of OpenMP that spin while they wait bring a machine with other work to a stand; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text in the terminal's encoding
