@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -49,6 +50,9 @@ def main() -> None:
         _refuse(ResourceError(where, expected="a file or folder that can be used", got=error.strerror or str(error)))
     except MemoryError:
         _refuse(ResourceError("memory", expected="room for the next picture", got="none left", hint="a smaller clip"))
+    finally:
+        # One more Ctrl-C while Python shuts down must not change the exit code that has been decided.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _refuse(error: UserError) -> NoReturn:
