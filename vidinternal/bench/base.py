@@ -127,7 +127,7 @@ class BenchResult:
             "versions": versions(),
             "commit": commit(_ROOT),
             "code": code_digest(),
-            "options": {k: v for k, v in self.options.items() if k != "clips"},
+            "options": {k: v for k, v in self.options.items() if k not in ("clips", "masks")},
             "columns": [asdict(c) for c in self.columns],
             "summary": [dict(row) for row in self.summary],
             "rows": [dict(row) for row in self.rows],
