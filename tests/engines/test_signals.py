@@ -5,25 +5,40 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import media_made
-from vidinternal.engines.signals import Signals
+from vidinternal.engines.signals import ASKING, Signals
 
 LONG = ("--set", "inpaint.method=dip_vid", "--set", "inpaint.depth=2", "--set", "shots.detector=none")
 
 
-def test_the_first_signal_asks_and_the_second_interrupts() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def handlers() -> Iterator[dict[signal.Signals, object]]:
+    before = {number: signal.getsignal(number) for number in ASKING}
+    yield {**before}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_the_first_signal_asks_and_the_second_interrupts(handlers: dict[signal.Signals, object]) -> None:
     with Signals() as signals:
         assert not signals.stop.asked
         os.kill(os.getpid(), signal.SIGTERM)
         assert signals.stop.asked
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    for number in handlers:
+        os.kill(os.getpid(), number)  # on the way out: nothing comes of it
+
+
+def test_without_a_signal_all_is_as_before(handlers: dict[signal.Signals, object]) -> None:
+    with Signals():
+        assert all(signal.getsignal(number) is not before for number, before in handlers.items())
+    assert all(signal.getsignal(number) is before for number, before in handlers.items())
 
 
 def start(tmp_path: Path, *more: str, clips: int = 1) -> subprocess.Popen[str]:
@@ -70,7 +85,7 @@ def test_once_the_window_is_finished_and_the_command_to_go_on_is_said(tmp_path: 
 
 def test_twice_it_stops_at_once(tmp_path: Path) -> None:
     run = start(tmp_path, "--set", "inpaint.iterations=1000000", "--set", "inpaint.passes=100000")
-    wait_for(tmp_path, "flow-*/window-0000")
+    wait_for(tmp_path, "window-0000.checkpoint/*.safetensors")  # training is at work
     run.send_signal(signal.SIGINT)
     time.sleep(0.3)
     run.send_signal(signal.SIGINT)

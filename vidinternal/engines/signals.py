@@ -23,6 +23,8 @@ _HELD = {*ASKING, signal.SIGUSR1}
 class Signals:
     """While it is entered, signals ask to stop; outside the main thread it does nothing.
 
+    Whoever asked is on the way out, with the exit code of that: from then on further signals change nothing.
+
     Attributes:
         stop: Whether somebody asked.
     """
@@ -40,7 +42,7 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
+            signal.signal(number, signal.SIG_IGN if self.stop.asked else handler)  # pyright: ignore[reportArgumentType]
 
     def _heard(self, _number: int, _frame: FrameType | None) -> None:
         tell_workers()
