@@ -41,7 +41,7 @@ class MethodCard:
 
     Attributes:
         name: Its name in the registry, in YAML, on the command line and in the tests.
-        task: What it does: ``inpaint`` or ``flow``; the stage of that name runs it.
+        task: What it does: ``inpaint``, ``flow`` or ``masks``; the stage of that name runs it.
         summary: One line for ``vidinternal methods``.
         config: Its typed settings.
         paper: Key in ``core/papers.bib``, or None for a technique without a single source.
@@ -49,6 +49,7 @@ class MethodCard:
         work_side: Longest side, in pixels, that the caller shrinks a window to unless told otherwise; 0 = never.
         flow_strides: Frame distances whose reference flow it wants, e.g. ``(1, 3, 5)``; the negative ones come along.
         needs: Settings that must be given before it can run, such as a weights file; kept out of default runs.
+        searches: Whether a method of task ``masks`` looks at the whole clip before it is cut into windows.
         bytes_per_pixel: Most memory it takes for a pixel of a picture at the size it works at, its inputs included;
             measured, and what ``--memory`` is divided by.
         bytes_at_once: What it takes beside that for a pixel of one picture, however many there are: the activations of
@@ -64,6 +65,7 @@ class MethodCard:
     work_side: int = 0
     flow_strides: tuple[int, ...] = ()
     needs: tuple[str, ...] = ()
+    searches: bool = False
     bytes_per_pixel: int = 200
     bytes_at_once: int = 0
 
@@ -104,24 +106,67 @@ class InpaintTask:
 
 
 @dataclass(frozen=True)
+class PartError:
+    """How far a fill is from the truth on the copies of one part of the hole.
+
+    Attributes:
+        area: Pixels of the real part.
+        copies: Hidden pixels and their mean squared error, for every copy of the part.
+    """
+
+    area: int
+    copies: tuple[tuple[int, float], ...]
+
+    def mean(self) -> float | None:
+        """Mean squared error over all copies, pixel by pixel; None where there is no copy."""
+        count = sum(n for n, _ in self.copies)
+        return sum(n * e for n, e in self.copies) / count if count else None
+
+
+@dataclass(frozen=True)
 class Holdout:
     """Mask-shaped holes hidden on known places of the same window, to score a fill without ground truth.
 
     Attributes:
         masks: ``T 1 H W`` bool, the hidden known pixels; never overlaps the real hole.
         truth: ``T 3 H W`` the frames as decoded; only read under ``masks``.
+        parts: ``T 1 H W`` int8, which part of the hole a pixel of the hole or of a copy belongs to, -1 elsewhere; None
+            where the hole is one.
+        copies: ``T 1 H W`` int8, which copy a hidden pixel belongs to, -1 elsewhere; None where they are one.
     """
 
     masks: Tensor
     truth: Tensor
+    parts: Tensor | None = None
+    copies: Tensor | None = None
+
+    def errors(self, frames: Tensor) -> tuple[PartError, ...]:
+        """What the copies say of a fill, part by part."""
+        where = self.masks.expand_as(self.truth)
+        error = (frames.to(self.truth) - self.truth)[where].double().square()
+        if self.parts is None or self.copies is None:
+            return (PartError(int(self.masks.sum()), ((error.numel(), float(error.mean())),)),)
+        own = self.parts[(self.parts >= 0) & ~self.masks].long()
+        areas = own.bincount(minlength=int(self.parts.max()) + 1).tolist()
+        part, copy = (x.expand_as(self.truth)[where].long() for x in (self.parts, self.copies))
+        found = []
+        for number, area in enumerate(areas):
+            mine = part == number
+            count = copy[mine].bincount().tolist()
+            total = copy[mine].bincount(weights=error[mine]).tolist()
+            copies = tuple((n, e / n) for n, e in zip(count, total, strict=True) if n)
+            found.append(PartError(area, copies))
+        return tuple(found)
 
     def score(self, frames: Tensor) -> float:
-        """PSNR in dB, peak 1, pooled over all hidden pixels of the window."""
-        where = self.masks.expand_as(self.truth)
-        error = (frames.to(self.truth) - self.truth)[where]
-        mse = float(error.double().square().mean())
+        """PSNR in dB, peak 1, over the hidden pixels; where the hole has parts, each counts as much as its own area."""
+        known = [(p.area, e) for p in self.errors(frames) if (e := p.mean()) is not None]
+        return decibels(sum(a * e for a, e in known) / sum(a for a, _ in known))
 
-        return 99.0 if mse <= 1e-10 else -10.0 * math.log10(mse)
+
+def decibels(error: float) -> float:
+    """PSNR, peak 1, of a mean squared error; 99 where there is none."""
+    return 99.0 if error <= 1e-10 else -10.0 * math.log10(error)
 
 
 class Checkpoints(Protocol):
@@ -194,6 +239,11 @@ class HistoryPoint:
     holdout_psnr: float | None = None
 
 
+ORIGINS = ("known", "copied", "unblended", "learned", "spatial")
+"""What a pixel of a result can be made of: left as it was, copied from other frames, recovered from under a
+half-transparent overlay, drawn by a network that learned the clip, continued from its neighbours in the same frame."""
+
+
 @dataclass(frozen=True)
 class FitResult:
     """What every method returns, trained or not.
@@ -211,6 +261,12 @@ class FitResult:
         provenance: ``T 1 H W`` int16, for each hole pixel the frame of the window it was copied from, -1 where it was
             not copied; None for methods that do not copy.
         notes: What a person should know, e.g. that a term was off because no weights were given.
+        origin: ``T 1 H W`` uint8, what each hole pixel is mostly made of: an index into :data:`ORIGINS`, 0 where it was
+            known; None where ``provenance`` says it all, or the method makes every pixel in one way.
+        spread: ``T 1 H W`` float32, how much in doubt the method was at each hole pixel, in any unit: the caller
+            calibrates it on the held-out holes, for which it must be as blind as the frames are. None where it cannot
+            tell.
+        learned_flow: ``T 2 H W`` float32 pixels, ``F[t -> t+1]`` as the method's own network sees it; or None.
     """
 
     frames: Tensor
@@ -222,6 +278,9 @@ class FitResult:
     signature: str | None = None
     provenance: Tensor | None = None
     notes: tuple[str, ...] = ()
+    origin: Tensor | None = None
+    spread: Tensor | None = None
+    learned_flow: Tensor | None = None
 
 
 class InpaintMethod(ABC):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -11,86 +10,102 @@ from torch import Tensor
 
 from vidinternal.core.contracts import Holdout
 from vidinternal.core.seeds import generator
+from vidinternal.learn.parts import split
+from vidinternal.learn.placing import LEAST_VISIBLE, Ground, Pose, find_place
 from vidinternal.ops.masks import dilate
 
-_COARSE = 128  # the search for places runs on masks of at most this side
-_LEAST_VISIBLE = 0.5  # a copy of which less than this share lies on free known pixels is not placed
 _MOST_KNOWN = 0.25  # at most this share of the known pixels is hidden
 _SCALES = (1.0, 0.71, 0.5, 0.35)
-
-
-@dataclass(frozen=True)
-class _Pose:
-    """One way to turn the hole's track before it is shifted."""
-
-    flip_x: bool
-    flip_y: bool
-    reverse: bool
-    scale: float
 
 
 def make_holdout(frames: Tensor, masks: Tensor, seed: int, copies: int = 2) -> Holdout | None:
     """Hide copies of the hole's own mask track on known pixels.
 
-    Each copy is the whole track, flipped and in some copies reversed in time, moved by one shift for all frames, so
-    that it moves as the hole does. It is placed on free known pixels as near to the hole as there is room; what of it
-    falls outside the picture, on the hole (grown by a margin) or on an earlier copy is left out, at most half of it.
-    Where the hole is too big for the room there is, its copy is made smaller, down to a third of its sides. At most
-    ``copies`` times the hole's area and at most a quarter of the known pixels are hidden.
+    Each part of the hole (``learn/parts.py``: a subtitle, a logo) has copies of its own: the part's whole track,
+    flipped and in some copies reversed in time, moved by one shift for all frames, so that it moves as the part does.
+    Copies are placed on free known pixels, near the part and where the surroundings look like its own
+    (``learn/placing.py``); what of one falls outside the picture, on the hole (grown by a margin) or on an earlier copy
+    is left out, at most half of it. Where a part is too big for the room there is, its copy is made smaller, down to a
+    third of its sides. At most ``copies`` times the hole's area and at most a quarter of the known pixels are hidden.
 
     Args:
         frames: ``T 3 H W``, known where ``masks`` is False.
         masks: ``T 1 H W`` bool, True = to fill.
         seed: Same seed, same copies.
-        copies: How many to try.
+        copies: How many of each part to try.
 
     Returns:
         The hold-out, or None where nothing could be hidden: no hole, or no room for even one small copy. Hide it by
         joining its masks to the task's before anything, flow included, sees the frames.
     """
-    track = masks[:, 0].cpu()
-    area, known = int(track.sum()), int((~track).sum())
+    hole = masks[:, 0].cpu()
+    area, known = int(hole.sum()), int((~hole).sum())
     room = min(copies * area, int(_MOST_KNOWN * known))
     if area == 0 or room == 0 or copies < 1:
         return None
-    random = generator(seed, "holdout")
-    margin = max(2, round(0.03 * min(track.shape[-2:])))
-    taken, hidden = dilate(masks.cpu(), margin)[:, 0], torch.zeros_like(track)
-    for left in range(copies, 0, -1):
-        allowed = (room - int(hidden.sum())) / left
-        copy = _place_copy(track, taken, allowed, random)
-        if copy is None:
-            break
-        hidden |= copy
-        taken |= dilate(copy[:, None], margin)[:, 0]
-    if not hidden.any():
+    numbers = split(masks)
+    work = _Work(frames, masks.cpu(), seed)
+    tracks = [hole & (numbers == part) for part in range(int(numbers.max()) + 1)]
+    left = [room * int(track.sum()) / area for track in tracks]
+    for rest in range(copies, 0, -1):
+        for part, track in enumerate(tracks):
+            left[part] -= work.place(part, track, left[part] / rest)
+    if not work.hidden.any():
         return None
-    return Holdout(hidden[:, None].to(masks.device), frames)
+    parts = torch.where(hole, numbers.expand_as(hole), work.parts.long()).to(torch.int8)
+    device = masks.device
+    return Holdout(work.hidden[:, None].to(device), frames, parts[:, None].to(device), work.copies[:, None].to(device))
 
 
-def _place_copy(track: Tensor, taken: Tensor, allowed: float, random: torch.Generator) -> Tensor | None:
-    """A copy of ``T H W`` ``track`` that hides at most ``allowed`` pixels, none of them ``taken``; None if no room."""
-    for scale in _SCALES:
-        if scale**2 * int(track.sum()) > allowed:
-            continue
-        coins = torch.rand(3, generator=random).tolist()
-        poses = [
-            _Pose(flip_x=(coins[0] < 0.5) ^ x, flip_y=(coins[1] < 0.5) ^ y, reverse=coins[2] < 0.5, scale=scale)
-            for x in (False, True)
-            for y in (False, True)
-        ]
-        for pose in poses:
-            turned = _turn(track, pose)
-            shift = _find_shift(track, turned, taken, random)
-            if shift is None:
+class _Work:
+    """Places copy after copy.
+
+    Args:
+        frames: ``T 3 H W``.
+        masks: ``T 1 H W`` bool.
+        seed: Of all draws.
+    """
+
+    def __init__(self, frames: Tensor, masks: Tensor, seed: int) -> None:
+        self.random = generator(seed, "holdout")
+        self.margin = max(2, round(0.03 * min(masks.shape[-2:])))
+        self.ground = Ground(frames, masks)
+        self.taken = dilate(masks, self.margin)[:, 0]
+        self.hidden = torch.zeros_like(self.taken)
+        self.parts = torch.full(self.taken.shape, -1, dtype=torch.int8)
+        self.copies = torch.full(self.taken.shape, -1, dtype=torch.int8)
+        self.count = 0
+
+    def place(self, part: int, track: Tensor, allowed: float) -> int:
+        """Hide one copy of a part, at most ``allowed`` pixels; return how many were hidden, 0 where there is no room."""
+        copy = self._copy(track, allowed)
+        if copy is None:
+            return 0
+        self.hidden |= copy
+        self.taken |= dilate(copy[:, None], self.margin)[:, 0]
+        self.parts[copy], self.copies[copy] = part, self.count
+        self.count += 1
+        return int(copy.sum())
+
+    def _copy(self, track: Tensor, allowed: float) -> Tensor | None:
+        """A copy of ``T H W`` ``track`` that hides at most ``allowed`` pixels, none of them taken; None if no room."""
+        for scale in _SCALES:
+            reverse = float(torch.rand((), generator=self.random)) < 0.5
+            if scale**2 * int(track.sum()) > allowed:
                 continue
-            copy = _shifted(turned, shift) & ~taken
-            if _LEAST_VISIBLE * int(turned.sum()) <= int(copy.sum()) <= allowed:
+            flips = [(x, y) for x in (False, True) for y in (False, True)]
+            poses = [Pose(x, y, reverse, scale) for x, y in flips]
+            turned = {pose: shape for pose in poses if (shape := _turn(track, pose)).any()}
+            place = find_place(self.ground, track, turned, self.taken, self.random)
+            if place is None:
+                continue
+            copy = _shifted(turned[place.pose], place.shift) & ~self.taken
+            if LEAST_VISIBLE * int(turned[place.pose].sum()) <= int(copy.sum()) <= allowed:
                 return copy
-    return None
+        return None
 
 
-def _turn(track: Tensor, pose: _Pose) -> Tensor:
+def _turn(track: Tensor, pose: Pose) -> Tensor:
     """Flip, reverse and shrink a ``T H W`` track."""
     turned = track.flip(0) if pose.reverse else track
     axes = [axis for axis, wanted in ((1, pose.flip_y), (2, pose.flip_x)) if wanted]
@@ -101,39 +116,6 @@ def _turn(track: Tensor, pose: _Pose) -> Tensor:
     size = max(1, round(height * pose.scale)), max(1, round(width * pose.scale))
     small = nn_functional.interpolate(turned[:, None].float(), size=size, mode="nearest-exact")[:, 0] > 0.5
     return nn_functional.pad(small, (0, width - size[1], 0, height - size[0]))
-
-
-def _find_shift(track: Tensor, turned: Tensor, taken: Tensor, random: torch.Generator) -> tuple[int, int] | None:
-    """Rows and columns to move ``turned`` by: one of the places nearest to the hole among those with most room."""
-    step = max(1, math.ceil(max(track.shape[-2:]) / _COARSE))
-    free, shape = 1.0 - _coarse(taken, step), _coarse(turned, step)
-    height, width = free.shape[-2:]
-    size = (2 * height, 2 * width)
-    # correlation over all shifts at once: free pixels under the moved shape, summed over the frames
-    spectrum = torch.fft.rfft2(free, s=size) * torch.fft.rfft2(shape, s=size).conj()
-    visible = torch.fft.irfft2(spectrum.sum(dim=0), s=size) / shape.sum().clamp(min=1.0)
-    best = float(visible.max())
-    if best < _LEAST_VISIBLE:
-        return None
-    candidates = (visible >= max(_LEAST_VISIBLE, best - 1e-3)).nonzero()
-    rows = torch.where(candidates[:, 0] < height, candidates[:, 0], candidates[:, 0] - 2 * height) * step
-    columns = torch.where(candidates[:, 1] < width, candidates[:, 1], candidates[:, 1] - 2 * width) * step
-    target, own = _centre(track), _centre(turned)
-    distance = torch.hypot(rows + own[0] - target[0], columns + own[1] - target[1])
-    nearest = distance.argsort(stable=True)[: max(1, len(distance) // 20)]
-    pick = int(nearest[int(torch.randint(len(nearest), (), generator=random))])
-    return int(rows[pick]), int(columns[pick])
-
-
-def _coarse(track: Tensor, step: int) -> Tensor:
-    """``T H W`` float at 1/step; 1 where any pixel of the cell is set."""
-    return nn_functional.max_pool2d(track[:, None].float(), step, ceil_mode=True)[:, 0]
-
-
-def _centre(track: Tensor) -> tuple[float, float]:
-    """Mean row and column of the set pixels of a ``T H W`` track."""
-    where = track.nonzero().double().mean(dim=0)
-    return float(where[1]), float(where[2])
 
 
 def _shifted(track: Tensor, shift: tuple[int, int]) -> Tensor:

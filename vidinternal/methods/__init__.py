@@ -16,6 +16,7 @@ from vidinternal.core.errors import PipelineError, nearest
 
 if TYPE_CHECKING:
     from vidinternal.core.contracts import FlowMethod, InpaintMethod, MethodCard
+    from vidinternal.core.finding import MaskMethod
 
 
 @cache
@@ -78,3 +79,8 @@ def inpaint_method(name: str) -> InpaintMethod:
 def flow_method(name: str) -> FlowMethod:
     """Import and return the flow method of that name."""
     return _load(name, "flow")  # pyright: ignore[reportReturnType]
+
+
+def mask_method(name: str) -> MaskMethod:
+    """Import and return the method of that name that tells what is to be removed."""
+    return _load(name, "masks")  # pyright: ignore[reportReturnType]

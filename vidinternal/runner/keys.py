@@ -128,7 +128,7 @@ def stage_parts(
     source = file_digest(job.inputs.source)
     parts: dict[str, dict[str, Any]] = {}
     for stage in spec.stages:
-        makers = [s.name for s in spec.stages if s.name in parts and set(s.writes) & set(stage.reads)]
+        makers = [s.name for s in spec.stages if s.name in parts and set(s.writes) & {*stage.reads, *stage.uses}]
         parts[stage.name] = {
             "settings": stage_settings(stage),
             "files": _files_of_settings(stage),

@@ -258,6 +258,8 @@ def _check_wiring(built: Sequence[Stage], lines: dict[KeyPath, int]) -> list[Fin
     written: dict[str, str] = {}
     for index, stage in enumerate(built):
         line = line_of(("stages", index), lines)
+        if stage.name == "find":
+            findings.append(Finding(line, "stage 'find' comes by itself where masks.method searches; leave it out"))
         if stage.name in [s.name for s in built[:index]]:
             findings.append(Finding(line, f"stage '{stage.name}' stands in this pipeline twice"))
         for artifact in stage.reads:
@@ -275,15 +277,20 @@ def _check_wiring(built: Sequence[Stage], lines: dict[KeyPath, int]) -> list[Fin
 
 
 def _resolve(built: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Fill in what one stage leaves to another: which strides of flow the inpainting method wants."""
+    """Fill in what one stage leaves to another: the strides of flow that are wanted, the search before the masks."""
     inpaint = next((s for s in built if s.name == "inpaint"), None)
-    resolved = []
+    masks = next((s for s in built if s.name == "masks"), None)
+    resolved: list[Stage] = []
     for stage in built:
         if stage.name == "flow" and stage.config.strides is None:
             wanted = methods.card(inpaint.config.method, "inpaint").flow_strides if inpaint else ()
             resolved.append(type(stage)(stage.config.model_copy(update={"strides": wanted}), stage.options))
         else:
             resolved.append(stage)
+        if stage.name == "decode" and masks is not None and methods.card(masks.config.method, "masks").searches:
+            # It comes before the clip is cut into windows, whose size depends on what is found.
+            find = stages.stage_class("find")
+            resolved.append(find(find.Config.model_validate({"method": masks.config.method}), masks.options))
     return tuple(resolved)
 
 

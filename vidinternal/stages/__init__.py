@@ -14,7 +14,17 @@ from vidinternal.core.errors import PipelineError, nearest
 if TYPE_CHECKING:
     from vidinternal.stages.base import Stage
 
-_SUPPORT = {"base", "artifacts", "work_area", "fill_window", "memory", "out_of_memory", "preview", "promise"}
+_SUPPORT = {
+    "base",
+    "artifacts",
+    "work_area",
+    "fill_window",
+    "memory",
+    "out_of_memory",
+    "preview",
+    "promise",
+    "clip_view",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vidinternal.core.clip import Shot, Window
 from vidinternal.core.contracts import FlowField, FlowSet
+from vidinternal.core.finding import Found
 
 Box = tuple[int, int, int, int]
 """``(y0, y1, x0, x1)`` in pixels, ends excluded."""
@@ -89,16 +90,37 @@ class MaskTrack:
         masks: ``T 1 H W`` bool on the frames as they are shown, True = to fill.
         box: The work area: the holes of all pictures with a margin of known picture; None when nothing is masked.
         per_frame: Pictures that methods see of a frame: 2 where it is interlaced. ``box`` lies in one picture.
+        recovered: ``T 3 h w`` float32 RGB inside ``box``: the picture under a semi-transparent overlay; or None.
+        where: ``T 1 h w`` bool, inside ``box`` and under ``masks``: what ``recovered`` answers; the rest is filled.
     """
 
     masks: Tensor
     box: Box | None
     per_frame: int = 1
+    recovered: Tensor | None = None
+    where: Tensor | None = None
+
+    def to_fill(self) -> Tensor:
+        """``T 1 h w`` bool inside ``box``, or of the whole frames without one: what no picture was recovered for."""
+        if self.box is None or self.where is None:
+            return self.masks
+        y0, y1, x0, x1 = self.box
+        return self.masks[..., y0:y1, x0:x1] & ~self.where
+
+    def with_recovered(self, frames: Tensor) -> Tensor:
+        """``T 3 h w`` frames inside ``box`` with what was recovered laid over them."""
+        if self.recovered is None or self.where is None:
+            return frames
+        return torch.where(self.where, self.recovered, frames)
 
     def save(self, folder: Path) -> None:
-        """Write itself into an existing empty folder."""
+        """Write itself into an existing empty folder; recovered colours are kept with 16 bits."""
         array = self.masks.cpu().numpy()
-        _save_arrays(folder / "masks.safetensors", {"packed": np.packbits(array)})
+        arrays = {"packed": np.packbits(array)}
+        if self.recovered is not None and self.where is not None:
+            colours = self.recovered.cpu().numpy().clip(0, 1)
+            arrays |= {"recovered": np.round(colours * 65535).astype(np.uint16), "where": self.where.cpu().numpy()}
+        _save_arrays(folder / "masks.safetensors", arrays)
         _save_json(folder / "masks.json", {"shape": array.shape, "box": self.box, "per_frame": self.per_frame})
 
     @classmethod
@@ -106,9 +128,41 @@ class MaskTrack:
         """Read itself back."""
         meta = _load_json(folder / "masks.json")
         shape = tuple(meta["shape"])
-        packed = load_file(folder / "masks.safetensors")["packed"]
-        array = np.unpackbits(packed, count=int(np.prod(shape))).astype(bool).reshape(shape)
-        return cls(torch.from_numpy(array), tuple(meta["box"]) if meta["box"] else None, meta["per_frame"])
+        arrays = load_file(folder / "masks.safetensors")
+        array = np.unpackbits(arrays["packed"], count=int(np.prod(shape))).astype(bool).reshape(shape)
+        masks, box = torch.from_numpy(array), tuple(meta["box"]) if meta["box"] else None
+        if "recovered" not in arrays:
+            return cls(masks, box, meta["per_frame"])
+        colours = torch.from_numpy(arrays["recovered"].astype(np.float32) / 65535)
+        return cls(masks, box, meta["per_frame"], colours, torch.from_numpy(arrays["where"]))
+
+
+@dataclass(frozen=True)
+class InClip:
+    """What a method found in the whole clip.
+
+    Attributes:
+        found: Facts, arrays, and files for people, which lie beside them under their own names.
+    """
+
+    found: Found
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        _save_json(folder / "found.json", {"facts": dict(self.found.facts), "files": sorted(self.found.files)})
+        if self.found.arrays:
+            _save_arrays(folder / "found.safetensors", {k: v.cpu().numpy() for k, v in self.found.arrays.items()})
+        for name, content in self.found.files.items():
+            (folder / name).write_bytes(content)
+
+    @classmethod
+    def load(cls, folder: Path) -> InClip:
+        """Read itself back."""
+        meta = _load_json(folder / "found.json")
+        path = folder / "found.safetensors"
+        arrays = load_file(path) if path.exists() else {}
+        files = {name: (folder / name).read_bytes() for name in meta["files"]}
+        return cls(Found(meta["facts"], {k: torch.from_numpy(v) for k, v in arrays.items()}, files))
 
 
 @dataclass(frozen=True)
@@ -158,6 +212,11 @@ class Fill:
         provenance: ``T 1 h w`` int16 window frame each pixel was copied from, -1 = not copied; or None.
         weights: Named weights for warm starts; empty when the method does not train.
         facts: JSON-ready account: method, iterations, seconds, stop reason, history, self-score, notes.
+        origin: ``T 1 h w`` uint8, what each pixel is mostly made of, an index into ``core.contracts.ORIGINS``; or None.
+        error: ``T 1 h w`` float32 in [0, 1], RMS error over RGB to expect of each hole pixel; None where nothing was
+            held out. Kept with 16 bits.
+        learned_flow: ``T 2 h w`` float32 pixels, ``F[t -> t+1]`` of the method's own network; None where it has none.
+            Kept as float16.
     """
 
     frames: Tensor | None
@@ -165,6 +224,9 @@ class Fill:
     provenance: Tensor | None = None
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    origin: Tensor | None = None
+    error: Tensor | None = None
+    learned_flow: Tensor | None = None
 
     def save(self, folder: Path) -> None:
         """Write itself into an existing empty folder; colours are kept with 16 bits."""
@@ -174,6 +236,12 @@ class Fill:
             arrays["frames"] = np.round(self.frames.cpu().numpy().clip(0, 1) * 65535).astype(np.uint16)
         if self.provenance is not None:
             arrays["provenance"] = self.provenance.cpu().numpy().astype(np.int16)
+        if self.origin is not None:
+            arrays["origin"] = self.origin.cpu().numpy().astype(np.uint8)
+        if self.error is not None:
+            arrays["error"] = np.round(self.error.cpu().numpy().clip(0, 1) * 65535).astype(np.uint16)
+        if self.learned_flow is not None:
+            arrays["learned_flow"] = self.learned_flow.cpu().numpy().astype(np.float16)
         if arrays:
             _save_arrays(folder / "fill.safetensors", arrays)
         if self.weights:
@@ -186,7 +254,8 @@ class Fill:
         meta = _load_json(folder / "fill.json")
         path, weights_path = folder / "fill.safetensors", folder / "weights.safetensors"
         arrays = load_file(path) if path.exists() else {}
-        frames, provenance = arrays.get("frames"), arrays.get("provenance")
+        frames, provenance, origin = (arrays.get(name) for name in ("frames", "provenance", "origin"))
+        error, learned_flow = arrays.get("error"), arrays.get("learned_flow")
         weights = load_file(weights_path) if weights_path.exists() else {}
         return cls(
             None if frames is None else torch.from_numpy(frames.astype(np.float32) / 65535),
@@ -194,6 +263,9 @@ class Fill:
             None if provenance is None else torch.from_numpy(provenance),
             {k: torch.from_numpy(v) for k, v in weights.items()},
             meta["facts"],
+            None if origin is None else torch.from_numpy(origin),
+            None if error is None else torch.from_numpy(error.astype(np.float32) / 65535),
+            None if learned_flow is None else torch.from_numpy(learned_flow.astype(np.float32)),
         )
 
 
@@ -262,6 +334,7 @@ class Written:
 
 KINDS: Mapping[str, type[Artifact] | None] = {
     "frames": None,
+    "found": InClip,
     "windows": Windows,
     "masks": MaskTrack,
     "flow": Flows,

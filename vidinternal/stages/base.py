@@ -40,6 +40,10 @@ class JobInputs:
         mask: Video, image or folder of images, white = remove; or None.
         regions: Rectangles to fill, optionally limited in time.
         mask_fit: Whether a mask of another size, length or rate is fitted instead of refused.
+        objects: Hints to objects, as typed: ``box=X,Y,W,H@FRAME`` ...
+        hints: A file of hints to objects.
+        events: A file of events that a person has edited.
+        subtitles: A subtitle file that tells when text is shown.
     """
 
     source: Path
@@ -47,6 +51,10 @@ class JobInputs:
     mask: Path | None = None
     regions: tuple[Region, ...] = ()
     mask_fit: bool = False
+    objects: tuple[str, ...] = ()
+    hints: Path | None = None
+    events: Path | None = None
+    subtitles: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ class Stage(ABC):
         summary: One line for ``vidinternal stages``.
         reads: Names of artifacts it needs; each must be written by an earlier stage.
         writes: Names of the artifacts it makes.
+        uses: Names of artifacts it also gets where an earlier stage of the pipeline makes them, else None.
         recalls: Names of artifacts of the window before that it also gets, as ``previous:<name>``; None for the first.
         kept: Whether its artifacts are stored in the workspace; False for handles that are cheap to make again.
         task: The task of the methods it can run (``methods.cards(task)``), or None for a stage without methods.
@@ -109,6 +118,7 @@ class Stage(ABC):
     summary: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
     writes: ClassVar[tuple[str, ...]]
+    uses: ClassVar[tuple[str, ...]] = ()
     recalls: ClassVar[tuple[str, ...]] = ()
     kept: ClassVar[bool] = True
     task: ClassVar[str | None] = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch.nn.functional as nn_functional
 from torch import Tensor
 
 from vidinternal.core.config import StrictModel
@@ -18,6 +19,7 @@ from vidinternal.core.contracts import (
     InpaintMethod,
     InpaintTask,
 )
+from vidinternal.learn.calibration import Doubt
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.learn.resume import kept
 from vidinternal.methods import inpaint_method
@@ -60,7 +62,8 @@ def fill_window(
         context: Seed, device, time, weights to start from; its ``holdout`` is made here.
 
     Returns:
-        The result at the size of ``frames``, and a JSON-ready account of it.
+        The result at the size of ``frames``, its ``spread`` calibrated to the RMS error to expect (None where nothing
+        was held out); and a JSON-ready account of it.
     """
     method = inpaint_method(request.method)
     started = time.monotonic()
@@ -72,13 +75,28 @@ def fill_window(
         small_flow = shrink_flow(flow, size)
     copies = min(request.copies, 1) if int(small_masks.sum()) > MANY_PIXELS else request.copies
     holdout = make_holdout(small, small_masks, context.seed, copies) if copies else None
-    if method.card.trains:
-        result, score = _train(method, InpaintTask(small, small_masks, small_flow), request, context, holdout)
-    else:
-        result, score = _run_twice(method, InpaintTask(small, small_masks, small_flow), request, context, holdout)
+    attempt = _train if method.card.trains else _run_twice
+    task = InpaintTask(small, small_masks, small_flow)
+    result, score, doubt = attempt(method, task, request, context, holdout)
+    result = replace(result, spread=None if doubt is None else doubt.error(result.spread, small_masks))
     if size != full:
-        result = replace(result, frames=enlarge(result.frames, full), provenance=None)
-    return result, account(request, result, score, size, time.monotonic() - started)
+        result = _enlarged(result, full)
+    facts = account(request, result, score, size, time.monotonic() - started)
+    return result, {**facts, "doubt": None if doubt is None else doubt.as_dict()}
+
+
+def _enlarged(result: FitResult, size: tuple[int, int]) -> FitResult:
+    """A result at full size; what tells of pixels is repeated, flow gets longer."""
+    maps: dict[str, Tensor | None] = {}
+    for name in ("provenance", "origin", "spread"):
+        small: Tensor | None = getattr(result, name)
+        large = None if small is None else nn_functional.interpolate(small.float(), size, mode="nearest-exact")
+        maps[name] = large if large is None or small is None else large.to(small.dtype)
+    flow = result.learned_flow
+    if flow is not None:
+        longer = flow.new_tensor([size[1] / flow.shape[-1], size[0] / flow.shape[-2]]).view(1, 2, 1, 1)
+        flow = nn_functional.interpolate(flow, size, mode="bilinear", align_corners=False) * longer
+    return replace(result, frames=enlarge(result.frames, size), learned_flow=flow, **maps)
 
 
 def _hidden(task: InpaintTask, holdout: Holdout) -> InpaintTask:
@@ -88,11 +106,13 @@ def _hidden(task: InpaintTask, holdout: Holdout) -> InpaintTask:
 
 def _train(
     method: InpaintMethod, task: InpaintTask, request: FillRequest, context: FitContext, holdout: Holdout | None
-) -> tuple[FitResult, float | None]:
+) -> tuple[FitResult, float | None, Doubt | None]:
     if holdout is not None:
         task = _hidden(task, holdout)
     result = method.fill(task, request.options, replace(context, holdout=holdout))
-    return result, None if holdout is None else holdout.score(result.frames)
+    if holdout is None:
+        return result, None, None
+    return result, holdout.score(result.frames), Doubt.of(result.frames, result.spread, task.masks, holdout)
 
 
 @dataclass(frozen=True)
@@ -101,25 +121,29 @@ class _Score:
 
     Attributes:
         psnr: dB.
+        doubt: Where it is off.
     """
 
     psnr: float
+    doubt: Doubt
 
 
 def _run_twice(
     method: InpaintMethod, task: InpaintTask, request: FillRequest, context: FitContext, holdout: Holdout | None
-) -> tuple[FitResult, float | None]:
-    score = None
+) -> tuple[FitResult, float | None, Doubt | None]:
+    score = doubt = None
     if holdout is not None:
         # Flow of the whole window has seen the pixels that are hidden now: the method must make its own.
         blind = replace(_hidden(task, holdout), flow={})
         hidden = replace(context, holdout=holdout)
 
         def look() -> _Score:
-            return _Score(holdout.score(method.fill(blind, request.options, hidden).frames))
+            made = method.fill(blind, request.options, hidden)
+            return _Score(holdout.score(made.frames), Doubt.of(made.frames, made.spread, blind.masks, holdout))
 
-        score = kept(context, "score", "x".join(map(str, task.frames.shape)), _Score, look).psnr
-    return method.fill(task, request.options, context), score
+        seen = kept(context, "score", "x".join(map(str, task.frames.shape)), _Score, look)
+        score, doubt = seen.psnr, seen.doubt
+    return method.fill(task, request.options, context), score, doubt
 
 
 def account(

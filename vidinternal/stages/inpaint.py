@@ -46,6 +46,9 @@ class Inpaint(Stage):
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
         """Return ``fill`` of this window; empty where nothing is masked."""
         track: MaskTrack = inputs["masks"]
+        if track.box is not None and not track.to_fill().any():
+            facts = {"method": self.config.method, "skipped": "all of it was recovered"}
+            return {"fill": Fill(track.recovered, track.box, facts=facts)}
         if track.box is None or self.options is None:
             return {"fill": Fill(None, None, facts={"method": self.config.method, "skipped": "nothing masked"})}
         earlier: Fill | None = inputs["previous:fill"] if self.config.warm_start else None
@@ -63,9 +66,11 @@ class Inpaint(Stage):
         area, masks = load_work_area(inputs["frames"], context.this_window(), track)
         scale = 1.0 if context.memory is None else context.memory.scale(track)
         result, facts = fill_in_memory((area, masks), inputs["flow"].fields, request, fit, scale)
-        facts = {**facts, "hole_pixels": int(track.masks.sum()), "warm": fit.start is not None}
+        facts = {**facts, "hole_pixels": int(track.to_fill().sum()), "warm": fit.start is not None}
         provenance = None if result.provenance is None else result.provenance.to(torch.int16)
-        return {"fill": Fill(result.frames.cpu(), track.box, provenance, result.weights or {}, facts)}
+        filled = track.with_recovered(result.frames.cpu())
+        told = {"origin": result.origin, "error": result.spread, "learned_flow": result.learned_flow}
+        return {"fill": Fill(filled, track.box, provenance, result.weights or {}, facts, **told)}
 
 
 STAGE = Inpaint

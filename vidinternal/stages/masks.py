@@ -1,4 +1,4 @@
-"""Stage ``masks``: what is to be filled, from a file, a folder or rectangles."""
+"""Stage ``masks``: what is to be filled: from a file, a folder, rectangles, or found by a method."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from torch import Tensor
 from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import MaskError
+from vidinternal.core.finding import Found, MaskedSpan, SpanRequest
 from vidinternal.core.timecode import ClockTime, FrameIndex, Point, Region
 from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import shown_size
 from vidinternal.media.probe import frame_pts
+from vidinternal.methods import mask_method
 from vidinternal.ops.masks import bounding_box, dilate, temporal_hull
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.clip_view import SourceView, asked, given_masks
 
 
 class Config(StrictModel):
-    """How masks are grown."""
+    """Where masks come from, and how they are grown."""
 
+    method: str = "given"
+    """What tells them: ``given`` takes --mask and --region; others search the clip."""
     dilate: int = Field(default=0, ge=0)
     """Pixels added around every mask."""
     hull: int = Field(default=0, ge=0)
@@ -107,26 +112,22 @@ def draw_regions(regions: Sequence[Region], info: ClipInfo, pts: Sequence[int], 
 
 
 class Masks(Stage):
-    """Reads or draws the masks of a window."""
+    """Tells what is to be filled in a window."""
 
     name = "masks"
     scope = Scope.WINDOW
-    summary = "What to fill: a mask video, image or folder (--mask), rectangles (--region), grown as asked."
+    summary = "What to fill: as given (--mask, --region) or as found by a method; grown as asked."
     reads = ("frames", "windows")
+    uses = ("found",)
     writes = ("masks",)
+    task = "masks"
     from_job = ("mask", "regions", "mask_fit")
     Config = Config
 
     def preflight(self, context: StageContext) -> tuple[str, ...]:
-        """Refuse a job without a mask, and masks that do not fit the clip."""
+        """Refuse a job that does not tell what to remove, and masks that do not fit the clip."""
         job, info = context.job, context.info
-        if job.mask is None and not job.regions and info.policy.damage != "repair":
-            raise MaskError(
-                f"{job.source}: nothing to remove was given",
-                expected="--mask PATH (white = remove) or --region X,Y,W,H[@START-END]",
-                got="neither",
-                hint=f"vidinternal run inpaint {job.source.name} --region 40,400,560,60 -o {job.destination.name}",
-            )
+        mask_method(self.config.method).check(asked(job, info), self.options)
         pts = frame_pts(info)
         if job.mask is not None:
             check_fits(open_masks(job.mask, info.policy.max_pixels), info, len(pts), job.mask_fit)
@@ -136,21 +137,36 @@ class Masks(Stage):
 
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
         """Return ``masks`` of this window."""
-        window, info, job = context.this_window(), context.info, context.job
-        pts = inputs["frames"].pts
-        first, last = max(0, window.start - self.config.hull), min(len(pts), window.end + self.config.hull)
-        drawn = draw_regions(job.regions, info, pts, range(first, last))
-        if job.mask is not None:
-            source = open_masks(job.mask, info.policy.max_pixels)
-            drawn |= source.read(first, last, check_fits(source, info, len(pts), job.mask_fit))
-        masks = temporal_hull(torch.from_numpy(drawn).unsqueeze(1), self.config.hull)
-        masks = dilate(masks[window.start - first : window.end - first], self.config.dilate)
-        for index in inputs["frames"].damage.holes(info.policy):
+        window, frames = context.this_window(), inputs["frames"]
+        first, last = max(0, window.start - self.config.hull), min(len(frames), window.end + self.config.hull)
+        own = slice(window.start - first, window.end - first)
+        span = self.masked(range(first, last), inputs, context)
+        masks = dilate(temporal_hull(span.masks, self.config.hull)[own], self.config.dilate)
+        for index in frames.damage.holes(context.info.policy):
             if window.start <= index < window.end:
                 masks[index - window.start] = True
-        check_known(masks, window, info)
-        box = bounding_box(inputs["frames"].masks(masks), self.config.context, multiple=8)
-        return {"masks": MaskTrack(masks, box, inputs["frames"].per_frame)}
+        check_known(masks, window, context.info)
+        box = bounding_box(frames.masks(masks), self.config.context, multiple=8)
+        if box is None or span.recovered is None or span.where is None:
+            return {"masks": MaskTrack(masks, box, frames.per_frame)}
+        y0, y1, x0, x1 = box
+        recovered, where = (t[own][..., y0:y1, x0:x1] for t in (span.recovered, span.where))
+        return {"masks": MaskTrack(masks, box, frames.per_frame, recovered, where)}
+
+    def masked(self, span: range, inputs: Mapping[str, Any], context: StageContext) -> MaskedSpan:
+        """What the method says of some frames."""
+        info, job, frames = context.info, context.job, inputs["frames"]
+        drawn = torch.from_numpy(draw_regions(job.regions, info, frames.pts, span)).unsqueeze(1)
+        read = given_masks(job, info, len(frames))
+        request = SpanRequest(
+            span=span,
+            clip=SourceView(frames, info),
+            given=torch.zeros_like(drawn) if read is None else read(span.start, span.stop),
+            drawn=drawn,
+            recover=frames.per_frame == 1,
+        )
+        found = Found() if inputs["found"] is None else inputs["found"].found
+        return mask_method(self.config.method).masks(found, request, self.options)
 
 
 STAGE = Masks

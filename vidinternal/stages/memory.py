@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from vidinternal.core.errors import ResourceError
+from vidinternal.core.finding import EXTENTS
 from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import shown_size
 from vidinternal.ops.resample import working_size
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vidinternal.core.clip import ClipInfo
-    from vidinternal.stages.artifacts import MaskTrack
+    from vidinternal.stages.artifacts import InClip, MaskTrack
     from vidinternal.stages.base import JobInputs
 
 PROCESS_BYTES = 600 << 20
@@ -127,12 +128,18 @@ class Extents:
         return cls(np.tile(np.array([0, height, 0, width]), (frames, 1)), height, width)
 
     @classmethod
-    def of(cls, job: JobInputs, info: ClipInfo, pts: Sequence[int]) -> Extents:
-        """Read the job's masks once, in small pieces; unknown where something else than the job makes them.
+    def of(cls, job: JobInputs, info: ClipInfo, pts: Sequence[int], found: InClip | None = None) -> Extents:
+        """Read the job's masks once, in small pieces, or take what was found; unknown where neither tells.
 
         Raises:
             MaskError: The mask cannot be read or does not fit.
         """
+        if found is not None:
+            boxes = found.found.arrays.get(EXTENTS)
+            width, height = shown_size(info)
+            if boxes is None or info.policy.damage == "repair":
+                return cls.unknown(len(pts), info)
+            return cls(boxes.numpy().astype(np.int64), height, width)
         if (job.mask is None and not job.regions) or info.policy.damage == "repair":
             return cls.unknown(len(pts), info)
         width, height = shown_size(info)

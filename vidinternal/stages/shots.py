@@ -10,7 +10,7 @@ from pydantic import Field
 from vidinternal.core.clip import Shot, Window
 from vidinternal.core.config import StrictModel
 from vidinternal.media.shots import ShotSettings, detect_shots
-from vidinternal.stages.artifacts import Windows
+from vidinternal.stages.artifacts import InClip, Windows
 from vidinternal.stages.base import Scope, Stage, StageContext
 from vidinternal.stages.memory import LEAST_FRAMES, Extents, window_length
 
@@ -55,6 +55,7 @@ class Shots(Stage):
     scope = Scope.CLIP
     summary = "Finds cuts (PySceneDetect) and divides long shots into overlapping windows that fit in memory."
     reads = ("frames",)
+    uses = ("found",)
     writes = ("windows",)
     sized = True
     Config = Config
@@ -65,15 +66,15 @@ class Shots(Stage):
             shots: tuple[Shot, ...] = (Shot(0, 0, len(inputs["frames"])),)
         else:
             shots = detect_shots(context.info, ShotSettings(detector=self.config.detector))
-        length = self.window_length(inputs["frames"].pts, context)
+        length = self.window_length(inputs["frames"].pts, context, inputs["found"])
         return {"windows": Windows(shots, cut_windows(shots, length, self.config.overlap))}
 
     def most(self) -> int:
         """The longest window wanted."""
         return max(self.config.window, self.config.overlap + LEAST_FRAMES)
 
-    def window_length(self, pts: Sequence[int], context: StageContext) -> int:
-        """Frames per window: as many as wanted, or as the memory allows.
+    def window_length(self, pts: Sequence[int], context: StageContext, found: InClip | None) -> int:
+        """Frames per window: as many as wanted, or as the memory allows for the holes given or found.
 
         Raises:
             ResourceError: Not even a short window is allowed.
@@ -82,7 +83,7 @@ class Shots(Stage):
         plan = context.memory
         if plan is None or not plan.matters(most, context.info):
             return most
-        return window_length(plan, Extents.of(context.job, context.info, pts), most, self.config.overlap)
+        return window_length(plan, Extents.of(context.job, context.info, pts, found), most, self.config.overlap)
 
 
 STAGE = Shots

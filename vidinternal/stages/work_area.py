@@ -48,10 +48,13 @@ def load_work_area(frames: FrameSource, window: Window, track: MaskTrack) -> tup
 
     Returns:
         The pictures of the window's frames inside the track's box, ``T 3 h w``, what must not be seen destroyed; and
-        where that is, ``T 1 h w`` bool.
+        where that is, ``T 1 h w`` bool. What was recovered from under an overlay stands in its place and is seen.
     """
     if track.box is None:
         raise ValueError("nothing is masked in this window, so there is no work area to load")
     y0, y1, x0, x1 = track.box
     masks = blind(frames.masks(track.masks), frames.info.pix_fmt, sideways=frames.turn.sideways)[..., y0:y1, x0:x1]
-    return destroy(frames.rgb(window.start, window.end, track.box), masks), masks
+    area = track.with_recovered(frames.rgb(window.start, window.end, track.box))
+    if track.where is not None:
+        masks = masks & ~track.where
+    return destroy(area, masks), masks

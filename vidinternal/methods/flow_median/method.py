@@ -72,7 +72,9 @@ class FlowMedian(InpaintMethod):
         context.progress(1.0, "filled")
         share = float(left.sum() / task.masks.sum().clamp(min=1))
         note = f"{share:.1%} of the hole is shown by no path and was filled with {config.leftovers}"
-        return FitResult(result, seconds=time.monotonic() - started, notes=(note,))
+        # index into ORIGINS: copied where a path showed something, else continued from the neighbours
+        origin = (task.masks.to(torch.uint8) + 3 * left.to(torch.uint8)).cpu()
+        return FitResult(result, seconds=time.monotonic() - started, notes=(note,), origin=origin)
 
 
 METHODS = (FlowMedian(),)

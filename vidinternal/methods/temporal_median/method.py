@@ -44,7 +44,9 @@ class TemporalMedian(InpaintMethod):
         context.progress(1.0, "filled")
         share = float(left.sum() / task.masks.sum().clamp(min=1))
         note = f"{share:.1%} of the hole is shown by no frame and was filled with {config.leftovers}"
-        return FitResult(frames, seconds=time.monotonic() - started, notes=(note,))
+        # index into ORIGINS: copied where some frame showed the place, else continued from the neighbours
+        origin = (task.masks.to(torch.uint8) + 3 * left.to(torch.uint8)).cpu()
+        return FitResult(frames, seconds=time.monotonic() - started, notes=(note,), origin=origin)
 
 
 METHODS = (TemporalMedian(),)

@@ -1,0 +1,186 @@
+"""The contract of methods that tell what is to be removed: given masks, burnt-in text, tracked objects.
+
+A method of task ``masks`` looks at the whole clip once (:meth:`MaskMethod.find`, kept in the workspace), and turns what
+it found into the masks of any span of frames (:meth:`MaskMethod.masks`). Everything counts whole, upright frames.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from vidinternal.core.contracts import Checkpoints, MethodCard, Progress, no_progress
+from vidinternal.core.timecode import Region
+
+EXTENTS = "extents"
+"""Name of the array in :class:`Found` that bounds the masks of every frame before they are drawn: ``T 4`` int32, first
+and last row, first and last column, ends excluded; ``H 0 W 0`` where a frame has none. Generous is safe."""
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+    from vidinternal.core.clip import Shot
+
+
+class ClipView(Protocol):
+    """What a method may see of a clip, a piece at a time; frames are whole and upright, their fields not parted."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upright picture, pixels."""
+        ...
+
+    def shots(self) -> Sequence[Shot]:
+        """Uncut takes that tile the clip."""
+        ...
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        ...
+
+    def seconds(self, index: int) -> Fraction:
+        """Exact time at which a frame is shown, counted from the first; ``index == len(self)`` is the clip's end."""
+        ...
+
+    def small(self, indices: Sequence[int], height: int | None = None) -> np.ndarray:
+        """``N h w 3`` uint8 RGB of single frames, scaled to ``height`` rows, quickly."""
+        ...
+
+    def rgb(self, start: int, end: int, box: tuple[int, int, int, int] | None = None) -> Tensor:
+        """``T 3 h w`` float32 RGB of frames ``start`` to ``end`` (excluded), cropped to ``(y0, y1, x0, x1)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person gave to go by.
+
+    Attributes:
+        source: The clip, for messages.
+        destination: Where the result goes, for messages.
+        mask: Whether a mask file was given.
+        regions: Rectangles, optionally limited in time.
+        objects: Hints to objects, as typed: ``box=X,Y,W,H@FRAME`` ...
+        hints: A file of hints to objects.
+        events: A file of events that a person has edited.
+        subtitles: A subtitle file that tells when text is shown.
+        known: Whether the clip has frames that are filled anyway, such as damaged ones.
+    """
+
+    source: Path
+    destination: Path
+    mask: bool = False
+    regions: tuple[Region, ...] = ()
+    objects: tuple[str, ...] = ()
+    hints: Path | None = None
+    events: Path | None = None
+    subtitles: Path | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class FindContext:
+    """Everything a search gets beside the clip and its settings.
+
+    Attributes:
+        asked: What a person gave.
+        device: Where to compute.
+        seed: Root of its randomness.
+        given: ``T 1 H W`` bool masks from ``--mask`` of frames ``start`` to ``end``, by a call; None without a mask.
+        progress: Tells how far it is.
+        checkpoint: Where a search that trains keeps its state.
+    """
+
+    asked: Asked
+    device: torch.device
+    seed: int = 0
+    given: GivenMasks | None = None
+    progress: Progress = no_progress
+    checkpoint: Checkpoints | None = None
+
+
+class GivenMasks(Protocol):
+    """Masks from the file that a person gave."""
+
+    def __call__(self, start: int, end: int) -> Tensor:
+        """``T 1 H W`` bool of frames ``start`` to ``end`` (excluded)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found in a clip; kept as JSON, safetensors and plain files.
+
+    Attributes:
+        facts: JSON-ready: events, tracks, scores, notes. ``facts["notes"]`` are lines a person should read.
+        arrays: Tensors by name.
+        files: Contents of files for people by name, such as ``sheet.png`` or ``events.json``.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Tensor] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MaskedSpan:
+    """What is to be removed in a span of frames.
+
+    Attributes:
+        masks: ``T 1 H W`` bool, True = to be changed.
+        recovered: ``T 3 H W`` float32 RGB, the picture under a semi-transparent overlay, un-blended; None where nothing
+            was recovered.
+        where: ``T 1 H W`` bool, a subset of ``masks``: pixels for which ``recovered`` is the answer; the others are
+            filled.
+    """
+
+    masks: Tensor
+    recovered: Tensor | None = None
+    where: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SpanRequest:
+    """Which frames masks are wanted for.
+
+    Attributes:
+        span: Indices of the frames.
+        clip: To look at them.
+        given: ``T 1 H W`` bool, the masks from ``--mask``; all False without one.
+        drawn: ``T 1 H W`` bool, the rectangles of ``--region``.
+        recover: Whether un-blended pixels can be used; False for interlaced clips.
+    """
+
+    span: range
+    clip: ClipView
+    given: Tensor
+    drawn: Tensor
+    recover: bool = True
+
+
+class MaskMethod(ABC):
+    """Tells what is to be removed."""
+
+    card: ClassVar[MethodCard] | MethodCard
+
+    @abstractmethod
+    def check(self, asked: Asked, config: Any) -> None:
+        """Refuse, before any work, what cannot be done.
+
+        Raises:
+            MaskError: Something is missing, or does not make sense.
+        """
+
+    @abstractmethod
+    def find(self, clip: ClipView, config: Any, context: FindContext) -> Found:
+        """Look at the whole clip; ``config`` is an instance of ``card.config``."""
+
+    @abstractmethod
+    def masks(self, found: Found, request: SpanRequest, config: Any) -> MaskedSpan:
+        """The masks of a span of frames."""

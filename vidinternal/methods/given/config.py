@@ -1,0 +1,7 @@
+"""Settings of given masks: none."""
+
+from vidinternal.core.config import StrictModel
+
+
+class Config(StrictModel):
+    """Nothing to set."""
