@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,21 @@ def into_place(written: Path, path: Path) -> None:
     to_disk(path.parent)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A hidden file to write; it gets the name ``path`` when the block ends, and is gone when the block fails.
+
+    Raises:
+        OSError: There is no room or permission.
+    """
+    written = aside(path)
+    try:
+        yield written
+        into_place(written, path)
+    finally:
+        written.unlink(missing_ok=True)
+
+
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
     """Write a JSON object with a digest of itself under ``seal``; it appears whole or not at all.
 
@@ -71,12 +88,8 @@ def write_sealed(path: Path, value: dict[str, Any]) -> None:
     Raises:
         OSError: There is no room or permission.
     """
-    written = aside(path)
-    try:
+    with replacing(path) as written:
         written.write_text(json.dumps({**value, "seal": _seal(value)}, indent=2), encoding="utf-8")
-        into_place(written, path)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def read_sealed(path: Path) -> tuple[dict[str, Any] | None, bool]:

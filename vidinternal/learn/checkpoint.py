@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vidinternal.core.durable import aside, into_place
+from vidinternal.core.durable import replacing
 from vidinternal.core.errors import ConfigError, UsageError
 
 _FORMAT = "vidinternal-1"
@@ -52,12 +52,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "metadata": json.dumps(dict(checkpoint.metadata), sort_keys=True),
     }
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
-    written = aside(path)
-    try:
+    with replacing(path) as written:
         save_file(tensors, written, metadata=header)
-        into_place(written, path)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def load(path: Path, signature: str | None = None) -> Checkpoint:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from vidinternal.core.budget import Budget
 from vidinternal.core.contracts import Checkpoints
-from vidinternal.core.durable import aside, into_place, make_folder
+from vidinternal.core.durable import make_folder, replacing
 from vidinternal.core.stop import Interrupted, Stop
 from vidinternal.learn.state_tree import attach_tensors, detach_tensors, from_tree, to_tree
 
@@ -148,12 +148,8 @@ class FileCheckpoints:
         return tensor
 
     def _write(self, path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-        written = aside(path)
-        try:
+        with replacing(path) as written:
             save_file(tensors, written, metadata=header)
-            into_place(written, path)
-        finally:
-            written.unlink(missing_ok=True)
 
     def _forget_unused(self) -> None:
         used = {name for path in self.folder.glob("*.safetensors") for name in _header(path).get("large", ())}
