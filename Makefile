@@ -16,12 +16,13 @@ SOURCE := clips/flower_captions.mp4
 MASK := clips/flower_captions_mask.mkv
 CLEAN := out/flower_clean.mp4
 
-.PHONY: help setup demo test lint audit bench clean
+.PHONY: help setup demo test test-browser lint audit bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    take the captions off a sample clip; the result and a before/after picture go to out/"
 	@echo "make test    run the tests"
+	@echo "make test-browser  look at the pages of --report with headless Chromium, which must be installed"
 	@echo "make lint    ruff, pyright, import rules, licences and kept advisories, Dockerfiles"
 	@echo "make audit   ask the public advisories about every installed package (needs the internet)"
 	@echo "make bench   measure every inpainting method on this machine"
@@ -53,6 +54,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-browser: $(READY_DEV)
+	$(BIN)/python -m pytest tests/browser/browser_*.py
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

@@ -41,6 +41,7 @@ SPOKEN = {
     "apache license 2.0": "Apache-2.0",
     "bsd": "BSD-3-Clause",
     "bsd license": "BSD-3-Clause",
+    "3-clause bsd license": "BSD-3-Clause",
     "bsd 2-clause license": "BSD-2-Clause",
     "isc license": "ISC",
     "isc license (iscl)": "ISC",
@@ -50,6 +51,8 @@ SPOKEN = {
 """How packages without SPDX identifiers name theirs."""
 EXCEPTIONS = {
     "tqdm": "MPL-2.0 AND MIT: MPL covers its own files alone; it is used as published and not copied",
+    "certifi": "MPL-2.0: a list of certificates that ray and s3fs check connections by; used as published",
+    "python-dateutil": "Apache-2.0 or BSD-3-Clause at choice, which its metadata calls dual",
 }
 """Run-time packages that are not purely permissive, each with the reason it is allowed all the same."""
 BUNDLED = {

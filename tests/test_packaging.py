@@ -70,7 +70,7 @@ def test_every_requirement_is_pinned_inside_its_range() -> None:
     assert Requirement(extras["vision"][0]).specifier.contains(pins()["torchvision"])
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-browser", "lint", "bench"])
 def test_make_has_the_targets(target: str) -> None:
     done = subprocess.run(
         ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, check=False
@@ -94,7 +94,8 @@ def test_ci_runs_lint_and_the_readmes_test_command() -> None:
     assert script.stat().st_mode & 0o111
     text = script.read_text(encoding="utf-8")
     assert "set -euo pipefail" in text
-    assert text.index("make lint") < text.index("make test")
+    assert text.index("make lint") < text.index("make test\n") < text.index("make test-browser\n")
+    assert text.index("apt-get -qq install") < text.index("make lint")
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.cuda"])

@@ -23,7 +23,19 @@ def result(**changes) -> BenchResult:
 
 
 def test_the_benches_are_found_by_name() -> None:
-    assert bench.names() == ("inpaint", "memory", "modes", "quality", "scaling")
+    assert bench.names() == (
+        "batch",
+        "fusion",
+        "inpaint",
+        "memory",
+        "modes",
+        "object_removal",
+        "quality",
+        "scaling",
+        "subtitles",
+        "track",
+        "warm_start",
+    )
     with pytest.raises(UsageError, match="did you mean 'inpaint'"):
         bench.run_bench("inpant", BenchOptions())
 

@@ -6,7 +6,7 @@ import torch
 
 from vidinternal.bench.base import SAMPLE_CLIPS, BenchOptions
 from vidinternal.bench.cases import SAMPLES, cases, count, make_case, read_frames, read_sample, read_track, view
-from vidinternal.bench.holes import HOLES
+from vidinternal.bench.holes import GLASS, HOLES
 from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import generator
 
@@ -50,9 +50,9 @@ def test_a_case_carries_nothing_of_the_truth_in_its_hole() -> None:
 def test_cases_are_picked_by_words_in_their_names() -> None:
     chosen = SMALL.model_copy(update={"cases": ("flower/box", "bottles")})
     names = [c.name for c in cases(chosen)]
-    assert names == ["flower/box", *(f"bottles/{hole}" for hole in HOLES)]
+    assert names == ["flower/box", *(f"bottles/{hole}" for hole in (*HOLES, GLASS))]
     assert count(chosen) == len(names)
-    assert count(SMALL) == len(HOLES) * len(SAMPLES)
+    assert count(SMALL) == (len(HOLES) + 1) * len(SAMPLES)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_another_folder_gives_its_videos_and_mask_tracks_give_one_more_hole(tmp_
     shutil.copy(SAMPLE_CLIPS / "flower.mp4", clips / "mine.mp4")
     shutil.copy(SAMPLE_CLIPS / "flower_captions_mask.mkv", tracks / "text.mkv")
     options = SMALL.model_copy(update={"clips": clips, "masks": tracks})
-    assert [c.name for c in cases(options)] == [f"mine/{hole}" for hole in (*HOLES, "object")]
+    assert [c.name for c in cases(options)] == [f"mine/{hole}" for hole in (*HOLES, GLASS, "object")]
 
 
 def test_a_short_track_runs_forth_and_back() -> None:

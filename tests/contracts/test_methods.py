@@ -1,7 +1,9 @@
 """Every registered method, by registration alone."""
 
+import copy
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ import torch
 
 from vidinternal import methods, stages
 from vidinternal.core.budget import Budget
-from vidinternal.core.contracts import FitContext, FitResult, InpaintTask, MethodCard
+from vidinternal.core.contracts import ORIGINS, FitContext, FitResult, InpaintTask, MethodCard, Start
 from vidinternal.core.errors import ConfigError, PipelineError
+from vidinternal.core.stop import Interrupted
 from vidinternal.learn.checkpoint import Checkpoint, save
+from vidinternal.learn.holdout import make_holdout
 from vidinternal.methods import cards, flow_method, inpaint_method
 from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.reference_flow import ReferenceFlowSettings, reference_flow
@@ -103,6 +107,15 @@ def test_the_output_has_the_shape_and_range_of_frames(card: MethodCard) -> None:
         assert result.provenance.shape == work.masks.shape
         assert result.provenance.dtype == torch.int16
         assert int(result.provenance.max()) < len(work.frames)
+    if result.origin is not None:
+        assert result.origin.dtype == torch.uint8 and int(result.origin.max()) < len(ORIGINS)
+        assert bool((result.origin > 0)[work.masks].all())
+    if result.spread is not None:
+        assert result.spread.shape == work.masks.shape
+        assert result.spread.isfinite().all() and float(result.spread.min()) >= 0
+    if result.learned_flow is not None:
+        assert result.learned_flow.shape == (len(work.frames), 2, *work.frames.shape[-2:])
+        assert result.learned_flow.isfinite().all()
 
 
 @named(INPAINT)
@@ -167,6 +180,79 @@ def test_a_warm_start_from_a_file_is_the_warm_start_from_memory_and_foreign_weig
     save(path, Checkpoint({"w": torch.ones(2)}, "another network"))
     with pytest.raises(ConfigError):
         method.fill(work, config, context)
+
+
+class Offered:
+    """Weights that finished windows have to offer."""
+
+    def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.weights = weights
+
+    def of(self, signature: str) -> Start:
+        assert signature
+        return Start(self.weights, "a test")
+
+
+@named([c for c in INPAINT if c.trains])
+def test_what_finished_windows_offer_is_taken_unless_it_begins_worse(card: MethodCard) -> None:
+    work, truth = task(card)
+    always = {"train": "always"} if "train" in card.config.model_fields else {}
+    config, method = card.config.model_validate({"iterations": 1, **always}), inpaint_method(card.name)
+    cold = method.fill(work, config, FitContext(seed=3, device=CPU))
+    offered = Offered({k: v + 0.05 for k, v in (cold.weights or {}).items()})
+    warm = method.fill(work, config, FitContext(seed=3, device=CPU, starts=offered))
+    assert warm.warm and not cold.warm
+    assert any("nothing is held out" in note for note in warm.notes)
+    chosen = FitContext(seed=3, device=CPU, start=offered.weights, start_signature=cold.signature)
+    assert torch.equal(warm.frames, method.fill(work, config, chosen).frames)
+    # weights so large that every pixel is black or white lose against any others
+    holdout = make_holdout(work.frames, work.masks, 3, 1)
+    assert holdout is not None
+    masks = work.masks | holdout.masks
+    hidden = replace(work, frames=destroy(truth, masks), masks=masks)
+    judged = FitContext(seed=3, device=CPU, holdout=holdout)
+    worse = Offered({k: torch.full_like(v, 1e3) for k, v in offered.weights.items()})
+    left = method.fill(hidden, config, replace(judged, starts=worse))
+    assert not left.warm
+    assert any("would begin worse" in note for note in left.notes)
+    assert torch.equal(left.frames, method.fill(hidden, config, judged).frames)
+
+
+class Dying:
+    """Checkpoints in memory of a process that is killed after its second iteration."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.alive = 2
+
+    def load(self, piece: str, fits: str) -> dict[str, Any] | None:
+        return copy.deepcopy(self.kept.get(f"{piece} {fits}"))
+
+    def save(self, piece: str, fits: str, state: Mapping[str, Any]) -> None:
+        self.kept[f"{piece} {fits}"] = copy.deepcopy(dict(state))
+
+    def offer(self, piece: str, fits: str, state: Callable[[], Mapping[str, Any]]) -> None:
+        self.save(piece, fits, state())
+        self.alive -= 1
+        if not self.alive:
+            raise Interrupted("killed")
+
+
+@named([c for c in INPAINT if c.trains])
+def test_a_fit_that_began_warm_and_was_killed_goes_on_without_asking_for_its_start_again(card: MethodCard) -> None:
+    work, _ = task(card, frames=1)
+    always = {"train": "always"} if "train" in card.config.model_fields else {}
+    config, method = card.config.model_validate({"iterations": 4, **always}), inpaint_method(card.name)
+    cold = method.fill(work, config, FitContext(seed=3, device=CPU))
+    warm = FitContext(seed=3, device=CPU, starts=Offered({k: v + 0.05 for k, v in (cold.weights or {}).items()}))
+    whole, checkpoint = method.fill(work, config, warm), Dying()
+    with pytest.raises(Interrupted):
+        method.fill(work, config, replace(warm, checkpoint=checkpoint))
+    resumed = method.fill(work, config, replace(warm, checkpoint=checkpoint))
+    assert torch.equal(resumed.frames, whole.frames)
+    assert resumed.warm
+    told = [[note for note in result.notes if "warm" in note] for result in (whole, resumed)]
+    assert told[0] and told[0] == told[1]
 
 
 @named([c for c in INPAINT if not c.trains])

@@ -128,3 +128,44 @@ def test_tiny_and_large_pictures_work() -> None:
     large[:, :, 400:430, 100:801:3] = True
     hidden = made(large).masks
     assert int(hidden.sum()) > int(large.sum())
+
+
+def subtitle_and_logo() -> Tensor:
+    masks = torch.zeros(6, 1, 90, 160, dtype=torch.bool)
+    masks[:, :, 4:12, 140:154] = True
+    masks[3:, :, 76:84, 40:110] = True
+    return masks
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_part_has_copies_of_its_own(seed: int) -> None:
+    masks = subtitle_and_logo()
+    holdout = made(masks, seed)
+    assert holdout.parts is not None and holdout.copies is not None
+    assert torch.equal(holdout.parts >= 0, masks | holdout.masks)
+    assert torch.equal(holdout.copies >= 0, holdout.masks)
+    assert [e.area for e in holdout.errors(holdout.truth)] == [3 * 8 * 70, 6 * 8 * 14]
+    for number in range(4):
+        copy = holdout.copies == number
+        part = holdout.parts[copy].unique()
+        assert len(part) == 1
+        assert int(copy.sum()) == int((masks & (holdout.parts == part)).sum()), "whole"
+        shown = copy.flatten(1).any(dim=1)
+        assert int(shown.sum()) == (3 if int(part) == 0 else 6), "it comes and goes as its part does"
+
+
+def test_a_copy_of_a_smooth_hole_lies_on_smooth_ground() -> None:
+    frames = footage(4, 90, 160)
+    frames[..., 80:] = 0.5
+    masks = torch.zeros(4, 1, 90, 160, dtype=torch.bool)
+    masks[:, :, 40:50, 100:112] = True
+    for seed in range(4):
+        holdout = make_holdout(frames, masks, seed, 2)
+        assert holdout is not None and not bool(holdout.masks[..., :80].any())
+
+
+def test_what_is_under_the_hole_decides_nothing() -> None:
+    masks, frames = subtitle_and_logo(), footage(6, 90, 160)
+    first, second = (make_holdout(f, masks, 3) for f in (frames, torch.where(masks, 1.0, frames)))
+    assert first is not None and second is not None
+    assert torch.equal(first.masks, second.masks)

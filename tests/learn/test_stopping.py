@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidinternal.learn.stopping import BestSoFar
+from vidinternal.core.contracts import PartError
+from vidinternal.learn.stopping import BestOfParts, BestSoFar
 
 
 def offer(best: BestSoFar, iteration: int, score: float | None) -> bool:
@@ -74,3 +75,60 @@ def test_small_gains_are_kept_but_do_not_renew_patience() -> None:
 def test_asking_before_any_offer_is_refused() -> None:
     with pytest.raises(ValueError, match="no iterate"):
         BestSoFar().kept()
+
+
+PARTS = torch.tensor([0, 1, 2, -1], dtype=torch.int8).view(1, 1, 1, 4)
+
+
+def of_parts(best: BestOfParts, iteration: int, *decibels: float | None) -> bool:
+    errors = [PartError(10, () if d is None else ((5, 10 ** (-d / 10)),)) for d in decibels]
+    frames = torch.full((1, 3, 1, 4), float(iteration))
+    return best.offer(iteration, frames, errors, lambda: {"w": torch.tensor(iteration)})
+
+
+def test_every_part_is_taken_from_its_own_best_look() -> None:
+    best = BestOfParts(PARTS)
+    looks = [(30, 20, 25), (29, 24, 25), (20, 10, 26)]
+    assert [of_parts(best, k, *levels) for k, levels in enumerate(looks)] == [True, True, True]
+    assert best.kept()[0, 0, 0].tolist() == [0, 1, 2, 0]
+    assert best.iterations == [0, 1, 2] and best.iteration == 2
+    assert int(best.weights["w"]) == 2
+    assert best.score == pytest.approx(-10 * math.log10((10**-3 + 10**-2.4 + 10**-2.6) / 3))
+    assert not of_parts(best, 3, 29, 23, 25)
+
+
+def test_while_one_part_improves_there_is_patience() -> None:
+    best = BestOfParts(PARTS, patience=2, gain=0.1)
+    for k, levels in enumerate([(30, 20, 25), (29, 21, 24), (28, 22, 24), (28, 22.05, 24)]):
+        of_parts(best, k, *levels)
+        assert not best.exhausted
+    of_parts(best, 4, 30.05, 22.04, 25)
+    assert best.exhausted, "less than the gain is none"
+    assert best.iterations == [4, 3, 0]
+
+
+def test_a_part_without_a_copy_follows_the_score_of_all() -> None:
+    best = BestOfParts(PARTS)
+    for k, levels in enumerate([(30, 20, None), (29, 25, None), (30.1, 19, None)]):
+        of_parts(best, k, *levels)
+    assert best.iterations == [2, 1, 1]
+
+
+def test_the_best_of_parts_goes_on_from_its_state() -> None:
+    whole, first, second = (BestOfParts(PARTS, 3, 0.02) for _ in range(3))
+    looks = [(30.0, 20.0, None), (29.0, 25.0, None), (31.0, 19.0, None), (31.0, 19.0, None)]
+    for k, levels in enumerate(looks):
+        of_parts(whole, k, *levels)
+        of_parts(first if k < 2 else second, k, *levels)
+        if k == 1:
+            second.load_state(first.state())
+    assert torch.equal(whole.kept(), second.kept())
+    assert {k: v for k, v in whole.state().items() if k not in ("frames", "weights")} == {
+        k: v for k, v in second.state().items() if k not in ("frames", "weights")
+    }
+
+
+def test_nothing_offered_is_nothing_kept() -> None:
+    with pytest.raises(ValueError, match="offered"):
+        BestOfParts(PARTS).kept()
+    assert BestOfParts(PARTS).score is None

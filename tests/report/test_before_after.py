@@ -47,3 +47,14 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
         write_atomically(path, "text")  # pyright: ignore[reportArgumentType]
     assert path.read_bytes() == b"first"
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_without_a_mask_the_hole_is_where_the_result_differs(tmp_path: Path) -> None:
+    out = tmp_path / "strip.png"
+    main([str(CLIPS / "flower_captions.mp4"), str(CLIPS / "flower.mp4"), str(out)])
+    sheet = cv2.imread(str(out))
+    assert sheet is not None
+    before, hole = (sheet[40:270, x : x + 480].astype(int) for x in (0, 484))
+    shown = np.abs(before - hole).max(axis=2) > 0
+    assert 0.005 < shown.mean() < 0.1
+    assert shown[150:].mean() > 20 * shown[:150].mean()  # the captions stand below

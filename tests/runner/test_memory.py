@@ -10,7 +10,7 @@ from vidinternal.core.timecode import parse_region
 from vidinternal.runner import memory
 from vidinternal.runner.job import Job
 from vidinternal.runner.keys import stage_parts
-from vidinternal.runner.memory import available_memory, default_memory, memory_limit, parse_memory
+from vidinternal.runner.memory import available_memory, default_memory, give_back, memory_limit, parse_memory
 from vidinternal.runner.spec import load_pipeline
 from vidinternal.runner.workspace import Workspace
 from vidinternal.stages.base import JobInputs
@@ -105,3 +105,17 @@ def test_where_memory_is_scarce_the_windows_depend_on_the_holes_they_are_cut_for
     assert ample[0] == ample[1]
     assert scarce[0] != scarce[1]
     assert scarce[0] == stage_parts(jobs[0], spec, "cpu", 0, "512 MiB")["shots"]
+
+
+def test_freed_memory_goes_back_to_the_system() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    # many small pieces with live ones between them: freeing the rest leaves the heap full of holes
+    pieces = [bytes([k % 255]) * 100_000 for k in range(2000)]
+    kept = pieces[::50]
+    del pieces
+    before = resident()
+    give_back()
+    assert resident() < before
+    assert len(kept) == 40

@@ -160,6 +160,8 @@ def test_the_record_says_what_was_done(tmp_path: Path) -> None:
     assert record["settings"]["inpaint"]["method"] == "harmonic"
     assert record["versions"]["torch"]
     assert record["shots"][0]["expected_psnr"] > 10
+    low, high = record["shots"][0]["expected_range"]
+    assert low < record["shots"][0]["expected_psnr"] < high
     assert record["shots"][0]["masked_pixels"] == 12 * 160
     assert set(record["timings"]) == {"decode", "shots", "masks", "flow", "inpaint", "composite", "encode"}
     assert record["output"]["frames"] == 12

@@ -39,6 +39,20 @@ def test_fills_come_back_within_half_a_16_bit_code(tmp_path: Path) -> None:
     assert torch.equal(back.provenance, provenance)
     assert torch.equal(back.weights["w"], torch.ones(3))
     assert back.facts == {"method": "x"}
+    assert (back.origin, back.error, back.learned_flow) == (None, None, None)
+
+
+def test_what_a_fill_tells_of_its_pixels_comes_back(tmp_path: Path) -> None:
+    random = torch.Generator().manual_seed(4)
+    frames, error = torch.rand(2, 3, 6, 8, generator=random), torch.rand(2, 1, 6, 8, generator=random)
+    origin = torch.randint(0, 5, (2, 1, 6, 8), generator=random, dtype=torch.uint8)
+    flow = torch.randn(2, 2, 6, 8, generator=random)
+    Fill(frames, (0, 6, 0, 8), origin=origin, error=error, learned_flow=flow).save(tmp_path)
+    back = Fill.load(tmp_path)
+    assert back.origin is not None and back.error is not None and back.learned_flow is not None
+    assert torch.equal(back.origin, origin)
+    assert (back.error - error).abs().max() <= 0.51 / 65535
+    assert torch.allclose(back.learned_flow, flow, atol=2e-3)
 
 
 def test_patches_come_back_with_planes_that_do_not_change(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from vidinternal.core.contracts import MethodCard
 from vidinternal.core.finding import EXTENTS, Found, MaskedSpan, MaskMethod
 
 LOOKS = []
+TAKES = []
 
 
 class Config(StrictModel):
@@ -51,6 +52,7 @@ class Square(MaskMethod):
 
     def find(self, clip, config, context):
         LOOKS.append(len(clip))
+        TAKES.append([(s.start, s.end) for s in clip.shots()])
         rows = [[8, 16, 8 + 2 * t, 16 + 2 * t] for t in range(len(clip))]
         shape = list(clip.rgb(0, 1).shape[-2:])
         facts = {"size": shape, "given": context.given is not None, "regions": len(context.asked.regions)}
@@ -58,6 +60,7 @@ class Square(MaskMethod):
 
     def masks(self, found, request, config):
         masks = torch.zeros_like(request.given)
+        TAKES.append([(s.start, s.end) for s in request.clip.shots()])
         for row, t in enumerate(request.span):
             y0, y1, x0, x1 = found.arrays[EXTENTS][t].tolist()
             masks[row, 0, y0:y1, x0:x1] = True
@@ -123,6 +126,39 @@ def test_what_narrows_the_search_makes_it_anew(tmp_path: Path, square: list[int]
     work = job(tmp_path)
     run_job(work)
     run_job(replace(work, inputs=replace(work.inputs, regions=(parse_region("0,0,60,40"),))))
+    assert square == [8, 8]
+
+
+def two_takes(folder: Path) -> Path:
+    """Twelve dark frames and twelve light ones."""
+    recipe = media_made.Recipe("cut.mkv", size=(64, 48), frames=24, smooth=True)
+    natives = [
+        replace(n, planes=(n.planes[0] // 4 + (150 if n.index >= 12 else 0), *n.planes[1:]))
+        for n in media_made.pictures(recipe)
+    ]
+    return media_made.make(recipe, folder, natives)
+
+
+@pytest.mark.parametrize(("detector", "takes"), [("content", [(0, 12), (12, 24)]), ("none", [(0, 24)])])
+def test_takes_are_cut_as_the_pipeline_cuts_them(
+    detector: str, takes: list[tuple[int, int]], tmp_path: Path, square: list[int]
+) -> None:
+    seen = sys.modules["vidinternal.methods.square.method"].TAKES
+    plain = job(tmp_path, f"shots.detector={detector}")
+    run_job(replace(plain, inputs=replace(plain.inputs, source=two_takes(tmp_path))))
+    assert len(seen) >= 2  # the search and the masks
+    assert all(one == takes for one in seen)
+
+
+def test_another_way_to_cut_is_another_search(tmp_path: Path, square: list[int]) -> None:
+    work = job(tmp_path)
+    run_job(work)
+    again = run_job(replace(work, sets=(*work.sets, "shots.detector=none")))
+    assert square == [8, 8]
+    assert any("setting find.cuts was adaptive, is now none" in n for n in again.record["resumed"])
+    assert again.record["settings"]["find"]["cuts"] == "none"
+    # how long the windows are is none of the search's business
+    run_job(replace(work, sets=(*work.sets, "shots.detector=none", "shots.window=6", "shots.overlap=1")))
     assert square == [8, 8]
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as nn_functional
 from torch import Tensor
 
 from vidinternal.bench.base import SAMPLE_CLIPS, BenchOptions
-from vidinternal.bench.holes import HOLES
+from vidinternal.bench.holes import GLASS, HOLES, glass, logo
 from vidinternal.core.errors import UsageError
 from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
@@ -67,12 +67,14 @@ class Case:
         truth: ``T 3 H W``, for judging alone.
         masks: ``T 1 H W`` bool.
         input: ``T 3 H W``; the hole has the mean known colour.
+        seen: ``T 3 H W`` as a file would show it, where the hole lies under something half-transparent; else None.
     """
 
     name: str
     truth: Tensor
     masks: Tensor
     input: Tensor
+    seen: Tensor | None = None
 
     @cached_property
     def motion(self) -> tuple[Tensor, Tensor]:
@@ -174,7 +176,7 @@ def plan(options: BenchOptions) -> list[tuple[Sample, str]]:
     Raises:
         UsageError: No case has one of the wanted words in its name.
     """
-    holes = (*HOLES, *(("object",) if tracks(options) else ()))
+    holes = (*HOLES, GLASS, *(("object",) if tracks(options) else ()))
     every = [(s, h) for s in samples(options) for h in holes]
     wanted = [(s, h) for s, h in every if not options.cases or any(word in f"{s.name}/{h}" for word in options.cases)]
     if not wanted:
@@ -197,14 +199,24 @@ def cases(options: BenchOptions) -> Iterator[Case]:
             if truth is None:
                 continue
             extent = len(truth), truth.shape[-2], truth.shape[-1]
-            drawn = hole != "object"
-            masks = HOLES[hole](*extent) if drawn else read_track(objects[number % len(objects)], *extent)
-            yield make_case(f"{sample.name}/{hole}", truth, masks)
+            if hole == GLASS:
+                masks, seen = logo(*extent), under_glass(truth)
+            elif hole == "object":
+                masks, seen = read_track(objects[number % len(objects)], *extent), None
+            else:
+                masks, seen = HOLES[hole](*extent), None
+            yield make_case(f"{sample.name}/{hole}", truth, masks, seen)
 
 
-def make_case(name: str, truth: Tensor, masks: Tensor) -> Case:
-    """Hide ``truth`` under ``masks``."""
-    return Case(name, truth, masks, destroy(truth, masks))
+def under_glass(truth: Tensor) -> Tensor:
+    """``T 3 H W`` with a half-transparent logo laid over it, in 8 bits."""
+    opacity, color = glass(truth.shape[-2], truth.shape[-1])
+    return ((1 - opacity) * truth + opacity * color).mul(255).round().div(255)
+
+
+def make_case(name: str, truth: Tensor, masks: Tensor, seen: Tensor | None = None) -> Case:
+    """Hide ``truth`` under ``masks``; ``seen`` is what shows it half-transparently."""
+    return Case(name, truth, masks, destroy(truth, masks), seen)
 
 
 def count(options: BenchOptions) -> int:

@@ -92,5 +92,27 @@ def logo(frames: int, height: int, width: int) -> Tensor:
     return masks
 
 
+GLASS = "glass"
+"""Name of the hole under a half-transparent logo; beside :data:`HOLES`, for what is under it is not all gone."""
+
+
+def glass(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """A station's half-transparent logo where :func:`logo` is: a dark panel with a lighter ring and bar on it.
+
+    Returns:
+        Opacity ``1 H W``, above 0 just where :func:`logo` is, and colour ``3 H W``, both float32.
+    """
+    place = logo(1, height, width)[0]
+    rows, columns = place[0].any(dim=1).nonzero(), place[0].any(dim=0).nonzero()
+    (top, bottom), (left, right) = ((int(x.min()), int(x.max()) + 1) for x in (rows, columns))
+    marks = np.zeros((height, width), dtype=np.uint8)
+    size, middle = bottom - top, (top + bottom) // 2
+    cv2.circle(marks, (left + size // 2, middle), round(0.3 * size), 255, max(1, round(0.1 * size)), cv2.LINE_AA)
+    bar = (left + size, middle - round(0.1 * size)), (right - max(2, size // 6), middle + round(0.1 * size))
+    cv2.rectangle(marks, *bar, 255, -1)
+    bright = torch.from_numpy(marks).float().div(255).unsqueeze(0)
+    return torch.where(place, 0.35 + 0.25 * bright, 0.0), (0.05 + 0.85 * bright).expand(3, -1, -1).clone()
+
+
 HOLES = {"caption": caption, "figure": figure, "box": box, "logo": logo}
 """By name."""

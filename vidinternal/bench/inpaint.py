@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from vidinternal.bench import glass
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.before_after import strip
-from vidinternal.bench.cases import cases, count
+from vidinternal.bench.cases import Case, cases, count
 from vidinternal.bench.plot import Axes, points
 from vidinternal.bench.score import (
     Outcome,
     against_the_rest,
     default_methods,
+    judge,
     run_method,
     self_score_facts,
     summarise,
@@ -49,6 +51,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
     methods, total = default_methods(options), count(options)
     rows: list[dict[str, Any]] = []
     pictures: dict[str, bytes] = {}
+    through: list[dict[str, Any]] = []
     for place, case in enumerate(cases(options)):
         outcomes: dict[str, Outcome] = {}
         for k, method in enumerate(methods):
@@ -57,6 +60,9 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
                 seeded = options.model_copy(update={"seed": options.seed + turn})
                 outcomes[method] = run_method(method, case, seeded)
                 rows.append({**outcomes[method].row, "seed": seeded.seed})
+        taken = _taken_off(case, outcomes, options)
+        if taken is not None:
+            through.append(taken)
         pictures[case.name] = strip(case, {m: o.composite for m, o in outcomes.items()})
     progress(1.0, "done")
     facts = self_score_facts(rows)
@@ -68,14 +74,29 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         columns=COLUMNS,
         summary=_summary(rows),
         rows=rows,
-        facts={"self_score": facts, "internal": beside},
+        facts={"self_score": facts, "internal": beside, "half_transparent": through},
         notes=(
             f"Mean over {total} cases; methods that train had {options.seconds:g} s a case.",
             *_words(facts),
             *_stands(beside),
+            *glass.words(through),
         ),
         pictures=pictures,
     )
+
+
+def _taken_off(case: Case, outcomes: dict[str, Outcome], options: BenchOptions) -> dict[str, Any] | None:
+    """A half-transparent logo taken off instead of filled; None for other holes."""
+    found = glass.compare(case, tuple(outcomes), lambda method, rest: run_method(method, rest, options).composite)
+    if found is None:
+        return None
+    composite = found.pop("composite")
+    filled = outcomes[found["method"]].row.get("hole_psnr")
+    return {
+        **found,
+        "hole_psnr": None if composite is None else judge(composite, case)["hole_psnr"],
+        "filled_psnr": filled,
+    }
 
 
 def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -46,6 +46,9 @@ def verify(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="No sample outside the mask may differ; always so for FFV1.")
     ] = False,
+    soft_subs: Annotated[
+        bool, typer.Option("--soft-subs", help="Expect the one subtitle track more that --soft-subs added.")
+    ] = False,
     damage: Annotated[str, _DAMAGE] = "stop",
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
@@ -60,7 +63,7 @@ def verify(
         raise UsageError("--lossless and --least-psnr", expected="one of them", got="both")
     limit = Limit(lossless=True) if lossless else None if least_psnr is None else Limit(least_psnr=least_psnr)
     asked = Asked(mask, tuple(parse_region(r) for r in region or []), dilate)
-    found = verify_files(result, source, asked, limit, policy=_policy(damage))
+    found = verify_files(result, source, asked, limit, policy=_policy(damage), soft=soft_subs)
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.text())
     if not found.ok:
         raise typer.Exit(1)

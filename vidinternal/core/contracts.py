@@ -194,6 +194,27 @@ class Checkpoints(Protocol):
 
 
 @dataclass(frozen=True)
+class Start:
+    """Weights to start from.
+
+    Attributes:
+        weights: Named tensors.
+        origin: Where they come from, for a person.
+    """
+
+    weights: Mapping[str, Tensor]
+    origin: str
+
+
+class Starts(Protocol):
+    """What finished windows have to offer, asked once a method knows its network."""
+
+    def of(self, signature: str) -> Start | None:
+        """The start for a network of that ``FitResult.signature``; None = cold."""
+        ...
+
+
+@dataclass(frozen=True)
 class FitContext:
     """Everything a method gets beside its task and its settings.
 
@@ -207,6 +228,8 @@ class FitContext:
         start: Weights to start from, or None for a cold start.
         start_signature: The ``FitResult.signature`` these weights came with, where it is known. Weights whose signature
             is known and differs from the method's own are left aside, and a note says so.
+        starts: What finished windows offer, where no ``start`` was chosen; to be taken by
+            ``learn.warm_start.door.begin``, which falls back to a cold start that scores better. None = nothing.
         checkpoint: Where a method that trains keeps its state from iteration to iteration; None = nowhere.
         preview: Shows what the fill looks like for now.
     """
@@ -218,6 +241,7 @@ class FitContext:
     holdout: Holdout | None = None
     start: Mapping[str, Tensor] | None = None
     start_signature: str | None = None
+    starts: Starts | None = None
     checkpoint: Checkpoints | None = None
     preview: Preview = no_preview
 
@@ -261,6 +285,7 @@ class FitResult:
         provenance: ``T 1 H W`` int16, for each hole pixel the frame of the window it was copied from, -1 where it was
             not copied; None for methods that do not copy.
         notes: What a person should know, e.g. that a term was off because no weights were given.
+        warm: Whether training began from weights of finished windows.
         origin: ``T 1 H W`` uint8, what each hole pixel is mostly made of: an index into :data:`ORIGINS`, 0 where it was
             known; None where ``provenance`` says it all, or the method makes every pixel in one way.
         spread: ``T 1 H W`` float32, how much in doubt the method was at each hole pixel, in any unit: the caller
@@ -278,6 +303,7 @@ class FitResult:
     signature: str | None = None
     provenance: Tensor | None = None
     notes: tuple[str, ...] = ()
+    warm: bool = False
     origin: Tensor | None = None
     spread: Tensor | None = None
     learned_flow: Tensor | None = None

@@ -7,7 +7,7 @@ it found into the masks of any span of frames (:meth:`MaskMethod.masks`). Everyt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -95,6 +95,7 @@ class FindContext:
         given: ``T 1 H W`` bool masks from ``--mask`` of frames ``start`` to ``end``, by a call; None without a mask.
         progress: Tells how far it is.
         checkpoint: Where a search that trains keeps its state.
+        image: Reads a picture that a hint names, ``H W 4`` uint8 RGBA; None where no job can name one.
     """
 
     asked: Asked
@@ -103,6 +104,7 @@ class FindContext:
     given: GivenMasks | None = None
     progress: Progress = no_progress
     checkpoint: Checkpoints | None = None
+    image: Callable[[Path], np.ndarray] | None = None
 
 
 class GivenMasks(Protocol):
@@ -165,9 +167,14 @@ class SpanRequest:
 
 
 class MaskMethod(ABC):
-    """Tells what is to be removed."""
+    """Tells what is to be removed.
+
+    Class attributes:
+        hinted: Whether it goes by hints to objects; a job that gives some to another method is refused.
+    """
 
     card: ClassVar[MethodCard] | MethodCard
+    hinted: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, asked: Asked, config: Any) -> None:

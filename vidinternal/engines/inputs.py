@@ -10,11 +10,11 @@ from pathlib import Path
 from stat import S_IFIFO, S_ISDIR, S_ISREG
 
 from vidinternal.core.errors import UsageError
+from vidinternal.engines.folders import Choice, clips_in
 from vidinternal.media.stills.animation import is_animation
 from vidinternal.media.stills.clip import is_sequence
 from vidinternal.media.stills.image_sequence import (
     image_kind,
-    images_in,
     is_pattern,
     names_many,
     number_of,
@@ -24,29 +24,22 @@ from vidinternal.media.stills.image_sequence import (
     shape,
 )
 
-VIDEO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *("mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "m2ts", "mts", "mpg", "mpeg"),
-        *("wmv", "flv", "ogv", "3gp", "mxf", "vob", "gif", "apng"),
-    )
-)
-"""What is taken from a folder, and animated WebP; a file named outright is taken whatever its suffix."""
 
-
-def expand(given: Sequence[str]) -> list[tuple[Path, Path]]:
+def expand(given: Sequence[str], choice: Choice | None = None) -> list[tuple[Path, Path]]:
     """Find the clips meant.
 
     Args:
         given: Files, folders, globs and printf patterns of images. A folder is searched in depth for videos and
             animations; where there is none, the numbered images in it are one clip.
+        choice: Which clips of folders are meant; it is told what was left out.
 
     Returns:
         Pairs of a clip and its path relative to the folder it was found in, sorted, without doubles.
 
     Raises:
-        UsageError: Something given matches nothing.
+        UsageError: Something given matches nothing, or the choice leaves nothing of it.
     """
+    choice = choice or Choice()
     found: dict[Path, Path] = {}
     for text in given:
         path = Path(text)
@@ -54,7 +47,9 @@ def expand(given: Sequence[str]) -> list[tuple[Path, Path]]:
         if path.is_file():
             hits = {path: Path(path.name)}
         elif path.is_dir():
-            hits = _in_folder(path)
+            hits = clips_in(path, choice)
+            if not hits and _left_out(text, path, choice):
+                continue
         elif names_many(path) and (is_pattern(path) or all(map(_is_image, _matches(text)))):
             hits = {path: Path(path.resolve().parent.name)} if is_pattern(path) or _matches(text) else {}
         else:
@@ -72,15 +67,24 @@ def _matches(text: str) -> list[Path]:
     return [Path(p) for p in sorted(glob.glob(text, recursive=True)) if Path(p).is_file()]  # noqa: PTH207
 
 
-def _in_folder(folder: Path) -> dict[Path, Path]:
-    """The videos in a folder, in depth; where there is none, its images as one clip, or each folder of images in it."""
-    videos = {p: p.relative_to(folder) for p in sorted(folder.rglob("*")) if _is_clip(p, folder)}
-    if videos:
-        return videos
-    if images_in(folder):
-        return {folder: Path(folder.resolve().name)}
-    inner = [p for p in sorted(folder.rglob("*")) if p.is_dir() and not _hidden(p, folder) and images_in(p)]
-    return {p: p.relative_to(folder) for p in inner}
+def _left_out(text: str, folder: Path, choice: Choice) -> bool:
+    """Whether all clips of a folder are among the problems.
+
+    Raises:
+        UsageError: The patterns leave none.
+    """
+    if any(folder in (path, *path.parents) for path, _, _ in choice.problems):
+        return True
+    if choice.chosen_away:
+        patterns = " ".join(
+            [*(f"--include '{p}'" for p in choice.include), *(f"--exclude '{p}'" for p in choice.exclude)]
+        )
+        raise UsageError(
+            f"input '{text}'",
+            expected="patterns that leave at least one clip",
+            got=f"{patterns}: all {choice.chosen_away} clips are left out",
+        )
+    return False
 
 
 def _gathered(found: dict[Path, Path]) -> dict[Path, Path]:
@@ -146,16 +150,6 @@ def check_kept(text: str, path: Path) -> None:
             got="a pipe or device",
             hint="save it to a file first, e.g. cat > clip.mkv",
         )
-
-
-def _is_clip(path: Path, root: Path) -> bool:
-    if _hidden(path, root) or not path.is_file():
-        return False
-    return path.suffix.lower() in VIDEO_SUFFIXES or (path.suffix.lower() == ".webp" and is_animation(path))
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def destinations(clips: Sequence[tuple[Path, Path]], output: Path, *, folder: bool) -> list[tuple[Path, Path]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from vidinternal.core.budget import Budget
 from vidinternal.core.contracts import FitContext, FlowSet
 from vidinternal.core.errors import ConfigError, MaskError, UsageError, nearest
 from vidinternal.core.timecode import parse_region
+from vidinternal.engines.reporting import run_and_report
+from vidinternal.media.soft_subs import language_code
 from vidinternal.methods import card, flow_method
 from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.ops.resample import destroy
 from vidinternal.runner.job import Job, JobResult, pick_device
-from vidinternal.runner.run import run_job
 from vidinternal.stages.base import JobInputs
 from vidinternal.stages.fill_window import FillRequest, fill_window
 
@@ -44,8 +46,11 @@ def run(
         regions: ``X,Y,W,H[@START-END]``.
         settings: ``{"stage.field": value}``.
         budget: Seconds the run may take.
-        job: ``device``, ``seed``, ``workspace``, ``fresh``, ``memory`` (bytes the run may take) and ``private`` (leave
-            nothing but the output), as in :class:`vidinternal.runner.job.Job`.
+        job: ``mask_fit``, ``objects`` (hints to objects, as ``--object`` takes them), ``hints`` (a file of them),
+            ``events``, ``subtitles`` (files), ``soft_subs`` and ``language``, as in
+            :class:`vidinternal.stages.base.JobInputs`; ``device``, ``seed``, ``workspace``, ``fresh``, ``memory``
+            (bytes the run may take), ``private`` (leave nothing but the output) and ``report`` (an HTML page of the
+            run), as in :class:`vidinternal.runner.job.Job`.
 
     Returns:
         The finished job with its record; a private run leaves no file of it.
@@ -53,11 +58,27 @@ def run(
     Raises:
         UserError: Something about the job cannot work.
     """
-    inputs = JobInputs(
-        Path(source), Path(output), Path(mask) if mask is not None else None, tuple(parse_region(r) for r in regions)
-    )
+    given = {name: _plain(name, value) for name, value in job.items()}
+    own = {f.name: given.pop(f.name) for f in fields(JobInputs) if f.name in given}
+    rectangles = tuple(parse_region(r) for r in _several(regions))
+    inputs = JobInputs(Path(source), Path(output), None if mask is None else Path(mask), rectangles, **own)
     sets = tuple(f"{name}={value}" for name, value in (settings or {}).items())
-    return run_job(Job(pipeline, inputs, sets=sets, budget=budget, **job))
+    return run_and_report(Job(pipeline, inputs, sets=sets, budget=budget, **given))
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as the command line would have made it."""
+    if value is None:
+        return None
+    if name in ("hints", "events", "subtitles", "workspace", "report"):
+        return Path(value)
+    if name == "language":
+        return language_code(value)
+    return _several(value) if name == "objects" else value
 
 
 def inpaint(

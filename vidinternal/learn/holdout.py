@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as nn_functional
 from torch import Tensor
@@ -77,7 +75,7 @@ class _Work:
         self.count = 0
 
     def place(self, part: int, track: Tensor, allowed: float) -> int:
-        """Hide one copy of a part, at most ``allowed`` pixels; return how many were hidden, 0 where there is no room."""
+        """Hide one copy of a part, at most ``allowed`` pixels; return how many it hides: 0 where there is no room."""
         copy = self._copy(track, allowed)
         if copy is None:
             return 0

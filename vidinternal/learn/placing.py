@@ -1,7 +1,7 @@
 """Where a copy of a hole is hidden: near it, on free known pixels, in surroundings that look like its own.
 
-A score taken on other content says nothing: a logo on a blurred background is easy, its copy over leaves is not. What is
-under the hole nobody knows, but what is around it is known, and around every place a copy could go to: how much
+A score taken on other content says nothing: a logo on a blurred background is easy, its copy over leaves is not. What
+is under the hole nobody knows, but what is around it is known, and around every place a copy could go to: how much
 texture, how much contrast, how much it changes in time, what colour. Correlation finds all of that for all places at
 once.
 """
@@ -17,6 +17,8 @@ from torch import Tensor
 
 COARSE = 128
 """Longest side, cells, of the grid on which places are searched."""
+INSTANTS = 8
+"""Frames, spread over the window, that the search looks at."""
 LEAST_VISIBLE = 0.5
 """A copy of which less than this share lies on free known pixels is not placed."""
 HIDDEN_COST = 1.0
@@ -25,7 +27,7 @@ UNLIKE = 1.0
 """... what a factor e in the energies of the surroundings costs ..."""
 COLOUR_COST = 2.0
 """... what a difference of 1 in colour costs ..."""
-FAR_COST = 1.0
+FAR_COST = 0.3
 """... and what a distance as long as the picture's diagonal costs."""
 _RING = 0.06  # width of the surroundings looked at, as a share of the shorter side
 _LEAST_RING = 6
@@ -76,9 +78,17 @@ class Ground:
             total += self._sums(now, before)
             before = now
         self.sums = total
+        self.spectrum = torch.fft.rfft2(total, s=self.shifts)
+
+    @property
+    def shifts(self) -> tuple[int, int]:
+        """How many shifts there are to try, rows and columns of cells."""
+        height, width = (math.ceil(side / self.step) for side in self.size)
+        return 2 * height, 2 * width
 
     def coarse(self, track: Tensor) -> Tensor:
-        """``T H W`` bool as float at 1/step; 1 where any pixel of the cell is set."""
+        """``T H W`` bool as float at 1/step; 1 where any pixel of the cell is set; at most some frames of many."""
+        track = track[:: math.ceil(len(track) / INSTANTS)]
         return nn_functional.max_pool2d(track[:, None].float(), self.step, ceil_mode=True)[:, 0]
 
     def _sums(self, now: tuple[Tensor, Tensor], before: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -103,16 +113,15 @@ class Ground:
         return (grown - shape).sum(dim=0)
 
 
-def correlate(field: Tensor, shape: Tensor) -> Tensor:
+def correlate(field: Tensor, shape: Tensor, shifts: tuple[int, int]) -> Tensor:
     """``... 2h 2w``: sum of ``field * shape moved by (r, c)`` for all shifts, negative ones from the end.
 
     Args:
-        field: ``... h w``.
+        field: Spectrum of ``... h w`` over all shifts.
         shape: ``... h w``.
+        shifts: How many there are.
     """
-    size = (2 * field.shape[-2], 2 * field.shape[-1])
-    spectrum = torch.fft.rfft2(field, s=size) * torch.fft.rfft2(shape, s=size).conj()
-    return torch.fft.irfft2(spectrum, s=size)
+    return torch.fft.irfft2(field * torch.fft.rfft2(shape, s=shifts).conj(), s=shifts)
 
 
 def looks(sums: Tensor) -> Tensor:
@@ -136,7 +145,7 @@ def find_place(
         taken: ``T H W`` bool, where no copy may be.
         random: Breaks ties, so that each seed has copies of its own.
     """
-    free = 1.0 - ground.coarse(taken)
+    free = torch.fft.rfft2(1.0 - ground.coarse(taken), s=ground.shifts)
     own_ring = ground.ring(ground.coarse(track))
     own = looks((ground.sums * own_ring).sum(dim=(-2, -1)))
     best: tuple[float, Place] | None = None
@@ -152,12 +161,13 @@ def _cheapest(
 ) -> tuple[float, tuple[int, int], float] | None:
     """Cost, shift and unlikeness of the best place for the second of two tracks, a turned copy of the first."""
     coarse = ground.coarse(tracks[1])
-    visible = correlate(free, coarse).sum(dim=0) / coarse.sum().clamp(min=1.0)
-    height, width = free.shape[-2:]
+    spectrum = (free * torch.fft.rfft2(coarse, s=ground.shifts).conj()).sum(dim=0)
+    visible = torch.fft.irfft2(spectrum, s=ground.shifts) / coarse.sum().clamp(min=1.0)
+    height, width = (side // 2 for side in ground.shifts)
     allowed = visible >= max(LEAST_VISIBLE, float(visible.max()) - 0.1)
     if not bool((visible >= LEAST_VISIBLE).any()):
         return None
-    there = looks(correlate(ground.sums, ground.ring(coarse)))
+    there = looks(correlate(ground.spectrum, ground.ring(coarse), ground.shifts))
     unlike = (there[:3] - own[:3].view(3, 1, 1)).abs().mean(dim=0)
     tint = (there[3:] - own[3:].view(3, 1, 1)).abs().mean(dim=0)
     rows = torch.arange(2 * height)

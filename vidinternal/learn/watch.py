@@ -11,7 +11,7 @@ from vidinternal.core.contracts import FitContext, HistoryPoint
 from vidinternal.core.errors import UsageError
 from vidinternal.learn.pace import Pace
 from vidinternal.learn.state_tree import from_tree, to_tree
-from vidinternal.learn.stopping import BestSoFar
+from vidinternal.learn.stopping import BestOfParts, BestSoFar
 
 
 def not_finite(iteration: int) -> UsageError:
@@ -32,6 +32,8 @@ class Watch:
         pace: Counts the iterations.
         patience: Looks without improvement after which to stop, or None.
         gain: dB that count as an improvement for the patience.
+        by_part: Whether the best of every part of the hole is kept, where it has parts; only for outputs that agree on
+            the known pixels.
 
     Attributes:
         best: The best output so far.
@@ -39,9 +41,12 @@ class Watch:
         diverged: Whether an output was not finite; the best so far is from before.
     """
 
-    def __init__(self, context: FitContext, pace: Pace, patience: int | None, gain: float = 0.0) -> None:
+    def __init__(
+        self, context: FitContext, pace: Pace, patience: int | None, gain: float = 0.0, *, by_part: bool = False
+    ) -> None:
         self.context, self.pace = context, pace
-        self.best = BestSoFar(patience, gain)
+        parts = context.holdout.parts if by_part and context.holdout is not None else None
+        self.best = BestSoFar(patience, gain) if parts is None else BestOfParts(parts, patience, gain)
         self.history: list[HistoryPoint] = []
         self.diverged = False
 
@@ -78,7 +83,10 @@ class Watch:
             return
         holdout = self.context.holdout
         score = None if holdout is None else holdout.score(frames)
-        self.best.offer(self.pace.iteration, frames, score, weights)
+        if isinstance(self.best, BestSoFar):
+            self.best.offer(self.pace.iteration, frames, score, weights)
+        elif holdout is not None:
+            self.best.offer(self.pace.iteration, frames, holdout.errors(frames), weights)
         self.history.append(HistoryPoint(self.pace.iteration, self.pace.seconds(), dict(terms), score))
         told = "" if score is None else f", held-out {score:.1f} dB"
         self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}{told}")

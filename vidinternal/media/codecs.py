@@ -20,6 +20,7 @@ from vidinternal.media.encoder_options import encoder_options, without_slices
 from vidinternal.media.own_codec import candidates, own_refusal, source_codec, told
 from vidinternal.media.picture import PictureFormat, picture_format
 from vidinternal.media.probe import frame_pts
+from vidinternal.media.soft_subs import SoftTrack
 from vidinternal.media.stills.plan import still_plan, writes_stills
 from vidinternal.media.stream import reason
 
@@ -106,6 +107,7 @@ class EncoderPlan:
         full_range: The range the result is tagged with, None = untagged.
         left_out: Indices of data streams that FFmpeg cannot write.
         notes: What a person should know.
+        soft: A subtitle track that is added, or None.
     """
 
     codec: str
@@ -119,6 +121,7 @@ class EncoderPlan:
     full_range: bool | None = None
     left_out: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    soft: SoftTrack | None = None
 
     @property
     def range_code(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,8 @@ def encode(
         whole = frames.frames(0, len(frame_pts(info))) if isinstance(frames, Edited) else frames
         made = write_stills(StillsJob(info, still, destination, token, progress, check), whole)
         return _stills_report(plan, destination, made, time.monotonic() - began)
+    if isinstance(frames, Edited) and frames.soft is not None:
+        plan = replace(plan, soft=frames.soft)
     facts = source_facts(info)
     with part_file(destination, token) as part:
         film = _write_film(part, info, frames, plan, facts, smart=settings.smart, progress=progress)
@@ -163,7 +165,7 @@ def _write_film(
         open_video(info.path, info.video_index) as (source, _),
         _output(part, source, info, plan, facts, copying and copying.header) as output,
     ):
-        copier = Copier(source, output, tolerant=info.policy.tolerant)
+        copier = Copier(source, output, tolerant=info.policy.tolerant, origin=frame_pts(info)[0] * info.time_base)
         if copying is not None and isinstance(frames, Edited):
             times = SmartWriter(info, copying, output, copier).write(frames, progress)
         else:

@@ -56,8 +56,13 @@ def same(name: str, expected: Any, got: Any, note: str = "") -> Item:
     return Item(name, expected == got, str(expected), str(got), note)
 
 
-def kept_items(source: ClipInfo, result: ClipInfo) -> tuple[Item, ...]:
+def kept_items(source: ClipInfo, result: ClipInfo, added: int = 0) -> tuple[Item, ...]:
     """Compare everything but samples, times and packets.
+
+    Args:
+        source: The source.
+        result: What was made of it.
+        added: How many of the last subtitle tracks of the result are not the source's.
 
     Raises:
         MediaError: A file cannot be read.
@@ -72,7 +77,8 @@ def kept_items(source: ClipInfo, result: ClipInfo) -> tuple[Item, ...]:
     with pair[0] as (old, _), pair[1] as (new, _):
         items += _chapters(old.chapters(), new.chapters())
         items += _tags("", kept_tags(old.metadata), kept_tags(new.metadata))
-        for name, before, after in _paired(old.streams, source, new.streams, result):
+        own = without_added(new.streams, added)
+        for name, before, after in _paired(old.streams, source, own, new.streams[result.video_index]):
             items += _stream(name, before, after)
     return tuple(items)
 
@@ -149,14 +155,21 @@ def _told(tags: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def without_added(streams: Any, added: int) -> list[Any]:
+    """Streams, or packets of streams, without the last so many of subtitles."""
+    texts = [s for s in streams if getattr(s, "kind", getattr(s, "type", "")) == "subtitle"]
+    dropped = texts[len(texts) - added :] if added else []
+    return [s for s in streams if not any(s is d for d in dropped)]
+
+
 def _paired(
-    old: Any, source: ClipInfo, new: Any, result: ClipInfo
+    old: Any, source: ClipInfo, new: list[Stream], video: Stream
 ) -> Iterator[tuple[str, Stream | None, Stream | None]]:
     """Name and both streams, the processed video first; streams that are written anew are left out."""
-    yield "video: ", old[source.video_index], new[result.video_index]
+    yield "video: ", old[source.video_index], video
     sides = [
-        [s for s in streams if s.index != info.video_index and not _written_anew(s)]
-        for streams, info in ((old, source), (new, result))
+        [s for s in streams if s.index != index and not _written_anew(s)]
+        for streams, index in ((old, source.video_index), (new, video.index))
     ]
     for kind in dict.fromkeys(s.type for side in sides for s in side):
         mine, theirs = ([s for s in side if s.type == kind] for side in sides)

@@ -222,6 +222,40 @@ def read_image(path: Path, max_pixels: int = ReadPolicy().max_pixels) -> np.ndar
     Raises:
         MaskError: The file is no image.
     """
+    image = _decoded(path, max_pixels)
+    peak = float(np.iinfo(str(image.dtype)).max) if image.dtype.kind in "ui" else 1.0
+    unit = image.reshape(*image.shape[:2], -1).astype(np.float32) / np.float32(peak)
+    color, alpha = unit[..., :3], unit[..., 3] if unit.shape[2] == 4 else None
+    if alpha is not None and alpha.min() < alpha.max() and (color == color[:1, :1]).all():
+        return alpha > _WHITE
+    if color.shape[2] < 3:
+        return color[..., 0] > _WHITE
+    return color @ np.array([0.114, 0.587, 0.299], dtype=np.float32) > _WHITE  # OpenCV's order: blue, green, red
+
+
+def read_rgba(path: Path, max_pixels: int = ReadPolicy().max_pixels) -> np.ndarray:
+    """Read an image with its colours, ``h w 4`` uint8, such as a scribble.
+
+    Raises:
+        MaskError: The file is no image.
+    """
+    image = _decoded(path, max_pixels)
+    if image.dtype == np.uint16:
+        image = (image // 257).astype(np.uint8)
+    elif image.dtype != np.uint8:
+        raise MaskError(f"mask {path}", expected="an image of 8 or 16 bits", got=str(image.dtype))
+    planes = image.reshape(*image.shape[:2], -1)
+    color = planes[..., 2::-1] if planes.shape[2] >= 3 else np.repeat(planes[..., :1], 3, axis=2)
+    alpha = planes[..., 3:] if planes.shape[2] == 4 else np.full_like(planes[..., :1], 255)
+    return np.ascontiguousarray(np.concatenate([color, alpha], axis=2))
+
+
+def _decoded(path: Path, max_pixels: int) -> np.ndarray:
+    """An image as OpenCV gives it.
+
+    Raises:
+        MaskError: It is too large, damaged or none.
+    """
     size = declared_size(path)
     if size is not None and size[0] * size[1] > max_pixels:
         raise MaskError(
@@ -243,14 +277,7 @@ def read_image(path: Path, max_pixels: int = ReadPolicy().max_pixels) -> np.ndar
         raise MaskError(f"mask {path}", expected="an image that OpenCV reads", got=str(error.err)) from error
     if image is None:
         raise MaskError(f"mask {path}", expected="an image", got="a file that is none")
-    peak = float(np.iinfo(str(image.dtype)).max) if image.dtype.kind in "ui" else 1.0
-    unit = image.reshape(*image.shape[:2], -1).astype(np.float32) / np.float32(peak)
-    color, alpha = unit[..., :3], unit[..., 3] if unit.shape[2] == 4 else None
-    if alpha is not None and alpha.min() < alpha.max() and (color == color[:1, :1]).all():
-        return alpha > _WHITE
-    if color.shape[2] < 3:
-        return color[..., 0] > _WHITE
-    return color @ np.array([0.114, 0.587, 0.299], dtype=np.float32) > _WHITE  # OpenCV's order: blue, green, red
+    return image
 
 
 def check_fits(source: MaskSource, info: ClipInfo, frame_count: int, fit: bool) -> MaskFit:

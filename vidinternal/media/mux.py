@@ -6,6 +6,7 @@ ticks.
 
 from __future__ import annotations
 
+import heapq
 import io
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -23,6 +24,7 @@ from av.video.stream import VideoStream
 
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError
+from vidinternal.media.soft_subs import SoftTrack, add_soft, soft_packets
 from vidinternal.media.source_facts import SourceFacts, hdr_options, source_facts
 from vidinternal.media.stream import fraction, open_video, read_on, reason
 
@@ -69,12 +71,14 @@ class Output:
         video: The stream that gets the new pictures.
         copies: Index of a stream in the source -> the stream its packets go to.
         kept: Indices of the streams of the source that are copied, those written with the header included.
+        soft: The stream of the subtitle track that is added, and the track; None without one.
     """
 
     container: OutputContainer
     video: VideoStream
     copies: Mapping[int, Stream]
     kept: tuple[int, ...]
+    soft: tuple[Stream, SoftTrack] | None = None
 
     @property
     def tick(self) -> Fraction:
@@ -123,12 +127,15 @@ def open_output(
             raise ValueError(f"stream {info.video_index} is not in {info.path}")
         if header is not None:
             _use_header(video, header)
+        added = None
+        if plan.soft is not None and only is None:
+            added = add_soft(container, plan.soft, plan.container, source), plan.soft
         _copy_tags(source, container)
         container.start_encoding()
     except BaseException:
         container.close()
         raise
-    return Output(container, video, copies, tuple(kept))
+    return Output(container, video, copies, tuple(kept), added)
 
 
 def _use_header(video: Any, header: Header) -> None:
@@ -260,16 +267,20 @@ class Copier:
         source: The source, open for this alone.
         output: Where they go.
         tolerant: Whether packets that a damaged source cannot give are left out.
+        origin: Seconds at which the first frame is shown; the times of a track that is added count from there.
 
     Attributes:
         starts: Seconds at which each stream copied began, by its index in the source, in that order of streams.
     """
 
-    def __init__(self, source: InputContainer, output: Output, *, tolerant: bool = False) -> None:
+    def __init__(
+        self, source: InputContainer, output: Output, *, tolerant: bool = False, origin: Fraction = Fraction(0)
+    ) -> None:
         self.starts: dict[int, Fraction] = {}
         self._tolerant = tolerant
         self._output = output
-        self._waiting = self._packets(source)
+        added = () if output.soft is None else soft_packets(output.soft[1], output.soft[0], origin)
+        self._waiting = heapq.merge(self._packets(source), added, key=lambda timed: timed[0])
         self._next = next(self._waiting, None)
 
     def _packets(self, source: InputContainer) -> Iterator[tuple[Fraction, Packet]]:
@@ -296,8 +307,9 @@ class Copier:
         """Copy what begins before ``time`` in seconds, or all that is left."""
         while self._next is not None and (time is None or self._next[0] <= time):
             packet = self._next[1]
-            self._remember_start(packet)
-            packet.stream = self._output.copies[packet.stream_index]
+            if self._output.soft is None or packet.stream is not self._output.soft[0]:
+                self._remember_start(packet)
+                packet.stream = self._output.copies[packet.stream_index]
             self._output.container.mux(packet)
             self._next = next(self._waiting, None)
 

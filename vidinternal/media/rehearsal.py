@@ -22,7 +22,7 @@ from vidinternal.core.errors import MediaError
 from vidinternal.media.codecs import EncoderPlan
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.fit_planes import Fitter
-from vidinternal.media.kept import Item, kept_items
+from vidinternal.media.kept import Item, kept_items, without_added
 from vidinternal.media.mux import Output, open_output
 from vidinternal.media.packets import other_streams
 from vidinternal.media.probe import probe
@@ -73,7 +73,7 @@ def rehearse(info: ClipInfo, plan: EncoderPlan, suffix: str) -> Losses:
                 got=reason(error),
             ) from error
         written = probe(path, ReadPolicy(max_pixels=info.policy.max_pixels))
-        items = [*kept_items(info, written), *_beside(info, written, plan)]
+        items = [*kept_items(info, written, int(plan.soft is not None)), *_beside(info, written, plan)]
     lost = [i for i in items if not i.ok]
     told = [f"{suffix} cannot keep: {_words(i)}" for i in lost if i.expected not in ("", "none", "absent")]
     return Losses(tuple(i.name for i in lost), tuple(told))
@@ -116,5 +116,6 @@ def _beside(info: ClipInfo, written: ClipInfo, plan: EncoderPlan) -> Iterator[It
     """What the first packets lose that is neither bytes nor, where the container has any, times."""
     timeless = plan.container in _WITHOUT_TIMES
     kinds = (SIDE_DATA, *((": times", ": durations", ": decoding times") if timeless else ()))
-    items, _ = stream_items(other_streams(written, _PACKETS), other_streams(info, _PACKETS), plan.container)
+    mine = tuple(without_added(other_streams(written, _PACKETS), int(plan.soft is not None)))
+    items, _ = stream_items(mine, other_streams(info, _PACKETS), plan.container)
     yield from (i for i in items if i.name.endswith(kinds))

@@ -3,9 +3,9 @@
 Nothing is taken from the encoder's word: the finished file is opened again and compared with the source. One frame of
 each file is in memory at a time, and of every packet beside the video some forty bytes.
 
-Two things a container may change without being blamed, and each is told in the item's note: it rounds times to its own
-ticks, and it wraps packets its own way (:mod:`vidinternal.media.packets`). What it has no place for is known before the
-work starts, from a rehearsal (:mod:`vidinternal.media.rehearsal`), and is noted; any other loss is a mismatch.
+Two things a container may change, and each is told in the item's note: it rounds times to its own ticks, and it wraps
+packets its own way (:mod:`vidinternal.media.packets`). What it has no place for is known before the work starts, from a
+rehearsal (:mod:`vidinternal.media.rehearsal`), and is noted; any other loss is a mismatch.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from vidinternal.core.errors import IntegrityError
 from vidinternal.media.codecs import holds
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.fit_planes import fit_planes
-from vidinternal.media.kept import UNNAMED_DATA, Item, kept_items, same
+from vidinternal.media.kept import UNNAMED_DATA, Item, kept_items, same, without_added
 from vidinternal.media.outside import Allowed, Outside, OutsideSums, fit_masks
 from vidinternal.media.packets import NO_TIME, PacketTrail, other_streams, pair_streams
 from vidinternal.media.picture import picture_format
 from vidinternal.media.probe import frame_pts, probe
+from vidinternal.media.soft_subs import AnyTrack, SoftTrack, added_tracks, kept_track
 from vidinternal.media.stream import open_video
 from vidinternal.media.times import rounded
 
@@ -49,15 +50,17 @@ _STORES_DECODE_TIMES = ("mp4", "mov", "mpegts")
 
 @dataclass(frozen=True)
 class Limit:
-    """What may happen to samples outside the mask.
+    """What may differ: samples outside the mask, and a track that is added.
 
     Attributes:
-        lossless: Whether none may change at all.
+        lossless: Whether no sample may change at all.
         least_psnr: dB of the worst plane over the whole clip, where some may.
+        soft: The subtitle track that the result has and the source has not, its last, or that there is one; or None.
     """
 
     lossless: bool = False
     least_psnr: float = LEAST_PSNR
+    soft: SoftTrack | AnyTrack | None = None
 
 
 @dataclass(frozen=True)
@@ -205,12 +208,16 @@ def verify(
     """
     limit = limit or Limit()
     found = probe(result, ReadPolicy(max_pixels=source.policy.max_pixels))
+    added = added_tracks(result, source.path, limit.soft)
     times = frame_pts(source), frame_pts(found)
     with open_video(result) as (container, _):
         name = container.format.name.split(",")[0]
     kind = {"matroska": "matroska", "mov": "mp4"}.get(name, name)
-    streams, identical = stream_items(other_streams(found), other_streams(source), kind)
-    items = [*_time_items(times, source.time_base, found.time_base), *streams, *kept_items(source, found)]
+    streams, identical = stream_items(tuple(without_added(other_streams(found), added)), other_streams(source), kind)
+    items = [*_time_items(times, source.time_base, found.time_base), *streams, *kept_items(source, found, added)]
+    if limit.soft is not None:
+        origin = times[0][0] * source.time_base
+        items.append(same("added subtitles", *kept_track(result, source.path, limit.soft, origin)))
     outside = _samples(found, source, allowed, progress, checkpoint)
     items.append(_sample_item(outside, limit, found, source))
     return Verification(
@@ -348,14 +355,12 @@ def _samples(
         return None
     readers = ClipReader(result), ClipReader(source)
     count = min(len(readers[0]), len(readers[1]))
-    sums = OutsideSums(target)
-    full = result.color.full_range
+    sums, full = OutsideSums(target), result.color.full_range
     long = checkpoint is not None and count * size[0] * size[1] >= LONG
     fits = _digest(result.path) if long else ""
     saved = checkpoint.load(_PIECE, fits) if checkpoint is not None and long else None
-    begin = 0
+    begin = 0 if saved is None else int(saved["frames"])
     if saved is not None:
-        begin = int(saved["frames"])
         sums.load_state(saved["sums"])
     for index, (mine, theirs) in enumerate(zip(*(r.frames(begin, count) for r in readers), strict=True), begin):
         masks = allowed(index) if allowed else None

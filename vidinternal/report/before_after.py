@@ -1,4 +1,7 @@
-"""A strip of source, hole and result: ``python -m vidinternal.report.before_after SOURCE RESULT OUT.png MASK``."""
+"""A strip of source, hole and result: ``python -m vidinternal.report.before_after SOURCE RESULT OUT.png [MASK]``.
+
+Without a mask the hole is where the result differs.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from vidinternal.core.clip import ClipInfo
@@ -18,6 +22,7 @@ from vidinternal.media.orientation import orientation
 from vidinternal.media.probe import probe, probe_result
 from vidinternal.report.pictures import Picture, fitted, grid, label, overlay, png, to_picture
 
+_NOISE = 12 / 255
 WIDTH = 480
 """Widest a picture of a strip gets, pixels."""
 
@@ -63,6 +68,18 @@ def strip(source: ClipInfo, result: Path, masks: Sequence[np.ndarray], chosen: S
     return png(grid(rows))
 
 
+def changed(source: ClipInfo, result: Path) -> list[np.ndarray]:
+    """Where each frame of a result differs from the source by more than a lossy codec's noise, ``H W`` bool."""
+    readers = ClipReader(source), ClipReader(probe_result(result, source))
+    found = []
+    for before, after in zip(readers[0].frames(), readers[1].frames(), strict=True):
+        pictures = [orientation(source).upright(to_rgb(f, source)) for f in (before, after)]
+        apart = np.abs(pictures[0] - pictures[1]).max(axis=0)
+        clear = cv2.morphologyEx((apart > _NOISE).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+        found.append(cv2.morphologyEx(clear, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0)
+    return found
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,14 +95,19 @@ def main(arguments: Sequence[str]) -> None:
     """Write the strip that the command line asks for.
 
     Raises:
-        UsageError: Not four paths.
+        UsageError: Neither three paths nor four.
     """
-    if len(arguments) != 4:
-        raise UsageError("before_after", expected="SOURCE RESULT OUT.png MASK", got=" ".join(arguments))
-    source, result, out, mask = (Path(a) for a in arguments)
+    if len(arguments) not in (3, 4):
+        raise UsageError("before_after", expected="SOURCE RESULT OUT.png [MASK]", got=" ".join(arguments))
+    source, result, out, *mask = (Path(a) for a in arguments)
     info = probe(source)
     count = len(ClipReader(info))
-    masks = open_masks(mask)
+    if not mask:
+        changes = changed(info, result)
+        chosen = moments([float(c.sum()) for c in changes])
+        write_atomically(out, strip(info, result, [changes[i] for i in chosen], chosen))
+        return
+    masks = open_masks(mask[0])
     fit = check_fits(masks, info, count, fit=False)
     chosen = moments([float(masks.read(i, i + 1, fit).sum()) for i in range(count)])
     holes = [masks.read(i, i + 1, fit)[0] for i in chosen]

@@ -1,46 +1,86 @@
-"""One HTML file that holds a run's record and pictures; needs nothing beside it."""
+"""Pages as text: one HTML file that needs nothing beside it, everything in it escaped, made piece by piece."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidinternal.core.errors import UsageError
-from vidinternal.report.before_after import write_atomically
+from vidinternal.report.writing import shown
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
 
 
-def write_page(record: Mapping[str, Any], pictures: Mapping[str, bytes], path: Path) -> None:
-    """Write the page atomically.
-
-    Args:
-        record: A run's record, as :func:`vidinternal.runner.record.describe_run` makes it.
-        pictures: PNG by caption, shown in order.
-        path: The HTML file.
-
-    Raises:
-        UsageError: Jinja is not installed.
-    """
-    write_atomically(path, render_page(record, pictures).encode())
+def _text(name: str) -> str:
+    return files("vidinternal.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def render_page(record: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """The page as text; see :func:`write_page`."""
+def _environment() -> jinja2.Environment:
     try:
         import jinja2  # noqa: PLC0415 - an extra; the rest of the report works without it
     except ModuleNotFoundError as error:
         raise UsageError(
             "--report", expected="jinja2", got="not installed", hint="pip install 'vidinternal[report]'"
         ) from error
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(files("vidinternal.report").joinpath("page.html").read_text(encoding="utf-8"))
-    encoded = {caption: base64.b64encode(data).decode() for caption, data in pictures.items()}
-    return template.render(
-        record=record,
-        pictures=encoded,
-        total=sum(record["timings"].values()),
-        raw=json.dumps(record, indent=1, ensure_ascii=False),
+    return jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
     )
+
+
+def require_libraries() -> None:
+    """Refuse, before any work, what could not be written for want of a library.
+
+    Raises:
+        UsageError: Jinja or matplotlib is not installed.
+    """
+    _environment()
+    try:
+        import matplotlib  # noqa: F401, PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        hint = "pip install 'vidinternal[report]'"
+        raise UsageError("--report", expected="matplotlib", got="not installed", hint=hint) from error
+
+
+def _printable(value: Any) -> Any:
+    """Text of the user's without what does not print, lines left as they are; what is markup already stays."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return "\n".join(shown(line) for line in value.split("\n"))
+
+
+def markup(text: str) -> Markup:
+    """Text of our own that is markup, styles or a script already."""
+    from markupsafe import Markup  # noqa: PLC0415 - comes with Jinja
+
+    return Markup(text)
+
+
+def for_script(value: Any) -> Markup:
+    """JSON that may stand inside a ``script`` element, whatever texts it holds."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return markup(text)
+
+
+def pieces(template: str, script: str, context: Mapping[str, Any]) -> Iterator[str]:
+    """A page piece by piece; what the context gives as an iterator is asked for when its place comes.
+
+    Args:
+        template: Name of the page's template.
+        script: Name of its script, the only one that browsers will run on it.
+        context: What the template asks for.
+
+    Raises:
+        UsageError: Jinja is not installed.
+    """
+    code = _text(script)
+    allowed = f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}"
+    own = {"style": markup(_text("page.css")), "script": markup(code), "script_hash": markup(allowed)}
+    return _environment().from_string(_text(template)).generate({**own, **context})

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from vidinternal.core.errors import MediaError
 from vidinternal.media.part_file import remove_part
+from vidinternal.media.stills.image_sequence import names_many
+from vidinternal.runner.beside import write_beside
 from vidinternal.runner.keys import reasons, stage_keys
 from vidinternal.runner.ledger import Ledger
-from vidinternal.runner.workspace import part_name
+from vidinternal.runner.starts import take, taken
+from vidinternal.runner.workspace import Workspace, file_digest, part_name
 from vidinternal.stages.base import Stage
 
 if TYPE_CHECKING:
@@ -22,7 +28,7 @@ def begin(run: Run) -> None:
     if run.job.fresh and run.ledger.pending is None:
         run.ledger.pending = run.ledger.again + 1
         run.ledger.save()
-    run.take(run.parts_of(run.ledger.generation(run.job.fresh)))
+    take(run, taken(run.job, run.spec, run.ledger))
     run.budget.charge(run.ledger.spent.get(run.name, 0.0))
     remove_part(run.job.inputs.destination, run.token)
 
@@ -38,12 +44,14 @@ def say_why(run: Run) -> None:
 
 def end(run: Run) -> None:
     """Make the results of ``--fresh`` the ones that count, and drop those they replace."""
-    old = run.parts_of(run.ledger.again)
+    old = run.parts_of(run.ledger.again, tuple((n, d) for n, d in run.ledger.starts.get("before", [])))
     replaced = run.ledger.pending is not None and run.job.fresh
     run.ledger.spent = {}
     if replaced and run.ledger.pending is not None:
         run.ledger.again, run.ledger.pending = run.ledger.pending, None
     run.ledger.save()
+    for line in write_beside(run):
+        run.say(line)
     freed = run.workspace.forget(stage_keys(old)) if replaced else 0
     if freed:
         run.say(f"--fresh: the earlier intermediate results were replaced ({freed / 2**20:.1f} MiB)")
@@ -66,3 +74,14 @@ def forget_lost_result(run: Run) -> None:
     for stage in run.spec.stages:
         if writes_output(stage):
             run.workspace.forget_result(stage.name, run.keys[stage.name], part_name(None))
+
+
+def finished_before(workspace: Workspace, name: str, destination: Path) -> Mapping[str, Any] | None:
+    """The record of this very job, if the file it wrote is still there unchanged."""
+    record = workspace.read_json(name)
+    if record is None or not (destination.exists() or names_many(destination)):
+        return None
+    try:
+        return record if record["output"]["digest"] == file_digest(destination) else None
+    except MediaError:
+        return None  # a sequence of which images are gone

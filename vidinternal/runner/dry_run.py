@@ -16,10 +16,12 @@ from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.flow_copy import FlowCopySettings, flow_copy
 from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.ops.resample import shrink, working_size
+from vidinternal.runner.beside import write_beside
 from vidinternal.runner.estimate import memory_bytes, workspace_bytes, writing_seconds
 from vidinternal.runner.job import Job
 from vidinternal.runner.resources import Needs, explained
 from vidinternal.runner.run import Run, open_run
+from vidinternal.runner.search import search_notes
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.base import Scope
 from vidinternal.stages.fill_window import FillRequest, fill_window
@@ -123,13 +125,14 @@ def _dry_run(job: Job, needs: Needs) -> DryRun:
     with run.workspace.locked():
         notes += run.preflight()
         for stage in run.spec.stages:
-            if stage.name in ("decode", "shots", "masks"):
+            if stage.name in ("decode", "find", "shots", "masks"):
                 (run.do_clip if stage.scope is Scope.CLIP else run.do_windows)(stage)
         windows = run.windows()
         masked = [w for w in windows.windows if run.read("masks", w).box is not None]
         plans = tuple(_look(run, w) for w in masked)
         seconds = job.budget or _expected_seconds(run, masked)
     memory, disk = _sizes(run, masked)
+    notes += search_notes(run) + write_beside(run)
     return DryRun(
         source=str(job.inputs.source),
         frames=len(run.handles["frames"]),

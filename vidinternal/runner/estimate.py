@@ -58,14 +58,14 @@ def memory_bytes(plan: MemoryPlan, track: MaskTrack) -> int:
 def workspace_bytes(track: MaskTrack, strides: int = 3) -> int:
     """Size of a window's kept artifacts, bytes.
 
-    They are the 16-bit fill with provenance, changed samples, masks, and flow both ways of every stride in half
-    precision with validity.
+    They are the 16-bit fill with provenance, origin and error to expect, changed samples, masks, and flow both ways of
+    every stride in half precision with validity.
     """
     if track.box is None:
         return track.masks.numel() // 8
     y0, y1, x0, x1 = track.box
     pictures = track.per_frame * len(track.masks)
-    return pictures * (y1 - y0) * (x1 - x0) * (6 + 2 + 3 + strides * 2 * 5) + track.masks.numel() // 8
+    return pictures * (y1 - y0) * (x1 - x0) * (6 + 2 + 3 + 3 + strides * 2 * 5) + track.masks.numel() // 8
 
 
 OUTPUT_BITS_PER_SAMPLE = {"prores": 2.5, "ffv1": 5.0}

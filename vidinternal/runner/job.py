@@ -31,6 +31,8 @@ class Job:
         memory: Bytes that all processes of the command may take together; None = a share of what is free.
         processes: How many run at the same time.
         private: Remove intermediate results and weights when the run is done; an unfinished run keeps them.
+        report: The HTML page that is made of the run, by :func:`vidinternal.engines.reporting.run_and_report`.
+        report_of: The page of the batch that this page belongs to.
     """
 
     pipeline: str
@@ -44,6 +46,8 @@ class Job:
     memory: int | None = None
     processes: int = 1
     private: bool = False
+    report: Path | None = None
+    report_of: Path | None = None
 
     def workspace_root(self) -> Path:
         """The folder that holds the workspaces of clips."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidinternal import methods
+from vidinternal.core.hints import gather
 from vidinternal.runner.job import Job
 from vidinternal.runner.spec import PipelineSpec, stage_settings
 from vidinternal.runner.workspace import CODE_PACKAGES, digest, file_digest
@@ -41,7 +42,14 @@ _NAMES = {
     "mask": "the mask",
     "regions": "the regions",
     "mask_fit": "--mask-fit",
+    "objects": "the hints to objects",
+    "hints": "the file of hints, or a picture that it names",
+    "events": "the events file",
+    "subtitles": "the subtitle file",
+    "soft_subs": "--soft-subs",
+    "language": "--language",
     "destination": "the destination",
+    "starts": "the weights to start from",
 }
 _SHOWN = ("seed", "device", "budget", "memory", "mask_fit", "destination")
 
@@ -114,7 +122,12 @@ def stage_code(stage: Stage) -> str:
 
 
 def stage_parts(
-    job: Job, spec: PipelineSpec, device: str, again: int = 0, memory: str | None = None
+    job: Job,
+    spec: PipelineSpec,
+    device: str,
+    again: int = 0,
+    memory: str | None = None,
+    starts: Sequence[tuple[str, str]] = (),
 ) -> dict[str, dict[str, Any]]:
     """What every stage's result depends on.
 
@@ -124,13 +137,14 @@ def stage_parts(
         device: Type of the device.
         again: How often ``--fresh`` has made everything anew.
         memory: The memory allowed, where the windows depend on it; from :func:`vidinternal.runner.memory.memory_part`.
+        starts: Entries of the weight bank that windows may start from, and digests of their weights.
     """
     source = file_digest(job.inputs.source)
     parts: dict[str, dict[str, Any]] = {}
     for stage in spec.stages:
         makers = [s.name for s in spec.stages if s.name in parts and set(s.writes) & {*stage.reads, *stage.uses}]
         parts[stage.name] = {
-            "settings": stage_settings(stage),
+            "settings": {k: v for k, v in stage_settings(stage).items() if k not in stage.places},
             "files": _files_of_settings(stage),
             "upstream": {name: digest(parts[name]) for name in makers},
             "source": source,
@@ -141,6 +155,7 @@ def stage_parts(
             **{name: _from_job(job.inputs, name) for name in _read_of_job(stage, memory)},
             **({"budget": job.budget} if stage.timed else {}),
             **({"memory": memory} if stage.sized else {}),
+            **({"starts": [list(entry) for entry in starts]} if stage.carries else {}),
         }
     return parts
 
@@ -153,8 +168,14 @@ def _read_of_job(stage: Stage, memory: str | None) -> tuple[str, ...]:
 def _from_job(inputs: JobInputs, name: str) -> Any:
     """One field of the job's inputs, JSON-ready; a file that is read by its content."""
     value = getattr(inputs, name)
+    if name in ("objects", "hints") and value:
+        objects, path = (inputs.objects, None) if name == "objects" else ((), inputs.hints)
+        named = [p for p in gather(objects, path).files() if p.is_file()]
+        return [*map(repr, objects), *(file_digest(p) for p in (*named, path) if p is not None)]
     if isinstance(value, Path):
-        return str(value.resolve()) if name == "destination" else file_digest(value)
+        if name == "destination":
+            return str(value.resolve())
+        return file_digest(value) if value.exists() else None  # its stage refuses it, before any work
     if isinstance(value, tuple):
         return [repr(entry) for entry in value]
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
@@ -164,7 +185,7 @@ def _files_of_settings(stage: Stage) -> dict[str, str | None]:
     """Digests of the files that settings name, such as weights; None where there is no such file."""
     found = {}
     for model in (stage.config, stage.options):
-        for name in type(model).model_fields if model is not None else ():
+        for name in type(model).model_fields.keys() - {*stage.places} if model is not None else ():
             value = getattr(model, name)
             if isinstance(value, Path):
                 found[name] = file_digest(value) if value.exists() else None

@@ -23,6 +23,7 @@ class Ledger:
         pending: The number of the making anew that is not finished, or None.
         spent: Seconds that unfinished runs with a budget have taken, by digest of what they make.
         workspace: The clip's workspace at the last run.
+        starts: What the job's windows may start from: the groups wanted, the entries, the making anew it belongs to.
         damaged: Whether the file was there and could not be used.
     """
 
@@ -32,6 +33,7 @@ class Ledger:
     pending: int | None = None
     spent: Mapping[str, float] = field(default_factory=dict)
     workspace: str = ""
+    starts: Mapping[str, Any] = field(default_factory=dict)
     damaged: bool = False
 
     @classmethod

@@ -61,8 +61,8 @@ def finished(run: Run, result: JobResult) -> JobResult:
     Raises:
         ResourceError: Something could not be removed.
     """
-    if not run.job.private:
-        return result
+    if not run.job.private or run.job.report is not None:
+        return result  # a page is made from the intermediate results first
     removed = remove_traces(run.workspace.folder, run.ledger.path)
     return replace(result, record={**result.record, "notes": [*result.record["notes"], str(removed)]})
 

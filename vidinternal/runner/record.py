@@ -13,7 +13,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from vidinternal import methods
+from vidinternal.runner.beside import residue_account, told
 from vidinternal.runner.damage import damage_account, damage_notes
+from vidinternal.runner.leftovers import left_behind, leftover_notes
+from vidinternal.runner.search import search_notes, searched
+from vidinternal.runner.starts import account
 from vidinternal.runner.workspace import code_digest, file_digest
 from vidinternal.stages.artifacts import Fill, Patches
 
@@ -56,12 +60,14 @@ def shot_scores(run: Run) -> list[dict[str, Any]]:
         scored = [f for f in filled if f.get("expected_psnr") is not None]
         pixels = sum(f["hole_pixels"] for f in scored)
         expected = sum(f["expected_psnr"] * f["hole_pixels"] for f in scored) / pixels if pixels else None
+        ends = [sum(f["expected_range"][k] * f["hole_pixels"] for f in scored) / pixels for k in (0, 1) if pixels]
         scores.append(
             {
                 "shot": shot.index,
                 "frames": [shot.start, shot.end],
                 "masked_pixels": sum(f["hole_pixels"] for f in filled),
                 "expected_psnr": None if expected is None else round(expected, 2),
+                "expected_range": [round(end, 2) for end in ends] or None,
                 "seam_codes": round(sum(seams) / len(seams), 3) if seams else None,
                 "windows": filled,
             }
@@ -74,7 +80,14 @@ def _fill_facts(run: Run, window: Window) -> dict[str, Any] | None:
     if run.spec.stage("inpaint") is None:
         return None
     fill: Fill = run.read("fill", window)
-    return None if fill.frames is None else dict(fill.facts)
+    return (
+        None
+        if fill.frames is None
+        else {
+            "frames": [window.start, window.end],
+            **{name: value for name, value in fill.facts.items() if name != "description"},  # for the weight bank
+        }
+    )
 
 
 def _seam(run: Run, window: Window) -> float | None:
@@ -116,6 +129,7 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
     if run.spec.stage("inpaint") and not any(s["masked_pixels"] for s in shots):
         notes = [*notes, "nothing is masked in any frame: the picture was written as it is"]
     result = run.read("result", None).facts if run.spec.stage("encode") else {}
+    left = left_behind(run)
     return {
         "record_version": RECORD_VERSION,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +139,11 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
             "path": str(job.mask) if job.mask else None,
             "digest": file_digest(job.mask) if job.mask else None,
             "regions": [repr(r) for r in job.regions],
+            "objects": list(job.objects),
+            "hints": str(job.hints) if job.hints else None,
         },
+        "found": searched(run),
+        "leftovers": left,
         "output": {"path": str(job.destination), "digest": file_digest(job.destination), **result},
         **verification_lines(result),
         "settings": run.spec.settings(),
@@ -141,7 +159,17 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
         "shots": shots,
         "damage": damage_account(run),
         "citations": {key: citations()[key] for key in papers},
-        "notes": [*notes, *_told_by_writing(notes, result), *damage_notes(run), *memory_notes(shots)],
+        "notes": [
+            *notes,
+            *_told_by_writing(notes, result),
+            *search_notes(run),
+            *leftover_notes(left),
+            *told(run),
+            *damage_notes(run),
+            *memory_notes(shots),
+        ],
+        "residue": residue_account(run),
         "resumed": list(run.said),
+        "warm_start": account(run),
         "workspace": str(run.workspace.folder),
     }

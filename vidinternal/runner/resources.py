@@ -139,6 +139,7 @@ class Needs:
         memory: Bytes allowed for the process.
         output: Bytes expected of the output.
         workspace: Bytes expected of the workspace.
+        reads: Files that a person named; trouble with them is none with the folders they may lie in.
     """
 
     where: str
@@ -146,11 +147,15 @@ class Needs:
     memory: int | None = None
     output: int = 0
     workspace: int = 0
+    reads: frozenset[Path] = frozenset()
 
     @classmethod
     def of(cls, job: Job) -> Needs:
         """What is known before anything has been opened."""
-        return cls(str(job.inputs.source), Places(job.inputs.destination.parent, job.workspace_root()), job.memory)
+        inputs = job.inputs
+        given = (inputs.source, inputs.mask, inputs.hints, inputs.events, inputs.subtitles)
+        reads = frozenset(path.absolute() for path in given if path is not None)
+        return cls(str(inputs.source), Places(inputs.destination.parent, job.workspace_root()), job.memory, reads=reads)
 
     def check_places(self) -> None:
         """Refuse folders that cannot be written to.
@@ -229,7 +234,7 @@ def _shortage(error: BaseException, needs: Needs) -> ResourceError | None:
         os_error = _os_error(cause)
         if os_error is not None and os_error.errno in FULL:
             return _disk(error, os_error, needs)
-        if os_error is not None and os_error.errno in CLOSED and _writes_there(os_error, needs.places):
+        if os_error is not None and os_error.errno in CLOSED and _writes_there(os_error, needs):
             return _disk(error, os_error, needs)
     return None
 
@@ -256,12 +261,13 @@ def _os_error(error: BaseException) -> OSError | None:
     return None
 
 
-def _writes_there(error: OSError, places: Places) -> bool:
+def _writes_there(error: OSError, needs: Needs) -> bool:
     """Whether an error about permissions is about one of our folders, not about the clip or a mask."""
     if error.errno == errno.EROFS or error.filename is None:
         return error.errno == errno.EROFS
     path = Path(os.fsdecode(error.filename)).absolute()
-    return any(place.absolute() in (path, *path.parents) for place in (places.output, places.workspace))
+    places = (needs.places.output, needs.places.workspace)
+    return path not in needs.reads and any(place.absolute() in (path, *path.parents) for place in places)
 
 
 def _disk(error: BaseException, cause: OSError, needs: Needs) -> ResourceError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vidinternal.core.budget import Budget
 from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.contracts import Progress
-from vidinternal.core.errors import BudgetError, MediaError
+from vidinternal.core.errors import BudgetError
 from vidinternal.core.seeds import branch
 from vidinternal.core.stop import Interrupted, Stop
 from vidinternal.learn.resume import CheckpointSettings, FileCheckpoints
@@ -19,9 +19,11 @@ from vidinternal.media.mask_source import check_path
 from vidinternal.media.probe import probe
 from vidinternal.media.stills.image_sequence import names_many
 from vidinternal.runner import private
+from vidinternal.runner import starts as warm
 from vidinternal.runner.bookkeeping import (
     begin,
     end,
+    finished_before,
     forget_lost_result,
     forget_state_of_output,
     say_why,
@@ -31,7 +33,7 @@ from vidinternal.runner.estimate import writing_seconds
 from vidinternal.runner.job import Job, JobResult, Observer, Silent, pick_device
 from vidinternal.runner.keys import Parts, stage_keys, stage_parts
 from vidinternal.runner.ledger import Ledger
-from vidinternal.runner.memory import memory_limit, memory_part, memory_plan
+from vidinternal.runner.memory import give_back, memory_limit, memory_part, memory_plan
 from vidinternal.runner.record import describe_run
 from vidinternal.runner.resources import Needs, explained
 from vidinternal.runner.spec import PipelineSpec, load_pipeline
@@ -72,6 +74,7 @@ class Run:
         timings: Seconds each stage took in this run.
         filled: Windows filled in this run.
         memory: What it may take.
+        starts: Finished windows of other clips that it may start from.
     """
 
     job: Job
@@ -90,15 +93,17 @@ class Run:
     timings: dict[str, float] = field(default_factory=dict)
     filled: int = 0
     memory: MemoryPlan | None = None
+    starts: warm.Taken = field(default_factory=warm.Taken)
 
     def __post_init__(self) -> None:
         """Work out the keys."""
         self.take(self.parts)
 
-    def parts_of(self, again: int) -> Parts:
-        """What the results of a making anew depend on."""
+    def parts_of(self, again: int, listed: warm.Listed | None = None) -> Parts:
+        """What the results of a making anew depend on, with this list of finished windows or the present one."""
         memory = None if self.memory is None else memory_part(self.memory, self.spec, self.info)
-        return stage_parts(self.job, self.spec, self.device.type, again, memory)
+        listed = self.starts.listed if listed is None else listed
+        return stage_parts(self.job, self.spec, self.device.type, again, memory, listed)
 
     def take(self, parts: Parts) -> None:
         """Take what the results depend on."""
@@ -218,6 +223,8 @@ class Run:
             context = self.window_context(stage, window, share, done / total, weight / total)
             made = self._interruptible(stage, window, len(windows), context)
             self.workspace.save(stage.name, key, part_name(window.index), made)
+            del made
+            give_back()
             self.filled += bool(stage.timed and weight)
             done += weight
             self.note_time()
@@ -251,12 +258,16 @@ class Run:
             if budget.seconds is not None and spent:
                 budget = Budget(budget.seconds + spent).charge(spent)
         context = self.context(stage, window, budget, offset, weight)
-        return replace(context, checkpoint=self._checkpoints(stage, window, budget))
+        finished = warm.finished(self, stage, window)
+        return replace(context, checkpoint=self._checkpoints(stage, window, budget), finished=finished)
 
     def _checkpoints(self, stage: Stage, window: Window | None, budget: Budget) -> FileCheckpoints:
         """Where a stage keeps its state until its result is there."""
         part = part_name(None if window is None else window.index)
         folder = self.workspace.checkpoint_folder(stage.name, self.keys[stage.name], part)
+        if stage.state_outlives:
+            made_of = {k: v for k, v in self.parts[stage.name].items() if k not in stage.from_job}
+            folder = self.workspace.folder / f"{stage.name}-state-{digest(made_of)}"
         place = "" if window is None else f"window {window.index + 1} of "
         what = "what it held" if window is None else "its training"
         damaged = f"of {place}stage {stage.name}; {what} begins again"
@@ -313,9 +324,12 @@ def open_run(job: Job, observer: Observer | None = None, stop: Stop | None = Non
     ledger = Ledger.of(job)
     workspace = Workspace(job.workspace_root() / f"{_name(info.path)}-{file_digest(info.path)}")
     memory = memory_plan(memory_limit(job, workspace), spec, info.width * info.height)
-    parts = stage_parts(job, spec, device.type, ledger.generation(job.fresh), memory_part(memory, spec, info))
+    found = warm.taken(job, spec, ledger)
+    again, limited = ledger.generation(job.fresh), memory_part(memory, spec, info)
+    parts = stage_parts(job, spec, device.type, again, limited, found.listed)
     told = observer or Silent()
-    return Run(job, spec, info, workspace, device, budget, told, ledger, parts, stop or Stop(), memory=memory)
+    state = (workspace, device, budget, told, ledger, parts, stop or Stop())
+    return Run(job, spec, info, *state, memory=memory, starts=found)
 
 
 def run_job(job: Job, observer: Observer | None = None, stop: Stop | None = None) -> JobResult:
@@ -348,12 +362,14 @@ def _run(run: Run, needs: Needs) -> JobResult:
     with run.workspace.locked():
         begin(run)
         name = f"run-{run.name}.json"
-        finished = None if job.fresh else _finished(run.workspace, name, job.inputs.destination)
+        finished = None if job.fresh else finished_before(run.workspace, name, job.inputs.destination)
         if finished is not None:
             forget_state_of_output(run)
+            warm.publish(run)
             return private.finished(
                 run, JobResult("already done", job.inputs.destination, finished, run.workspace.folder / name)
             )
+        warm.prepare(run)
         notes = run.preflight() + needs.learn(run)
         forget_lost_result(run)
         say_why(run)
@@ -368,6 +384,8 @@ def _run(run: Run, needs: Needs) -> JobResult:
                 run.ledger.save()
                 raise
             run.timings[stage.name] = round(time.monotonic() - started, 3)
+            if stage.carries:
+                warm.publish(run)
             run.note_time()
             run.observer.progress(stage.name, 1.0, "done")
             notes += needs.check_workspace(run) if "masks" in stage.writes else []
@@ -381,14 +399,3 @@ def _run(run: Run, needs: Needs) -> JobResult:
 
 def _name(path: Path) -> str:
     return path.resolve().parent.name if names_many(path) else path.stem
-
-
-def _finished(workspace: Workspace, name: str, destination: Path) -> Mapping[str, Any] | None:
-    """The record of this very job, if the file it wrote is still there unchanged."""
-    record = workspace.read_json(name)
-    if record is None or not (destination.exists() or names_many(destination)):
-        return None
-    try:
-        return record if record["output"]["digest"] == file_digest(destination) else None
-    except MediaError:
-        return None  # a sequence of which images are gone

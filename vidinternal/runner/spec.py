@@ -279,7 +279,7 @@ def _check_wiring(built: Sequence[Stage], lines: dict[KeyPath, int]) -> list[Fin
 def _resolve(built: Sequence[Stage]) -> tuple[Stage, ...]:
     """Fill in what one stage leaves to another: the strides of flow that are wanted, the search before the masks."""
     inpaint = next((s for s in built if s.name == "inpaint"), None)
-    masks = next((s for s in built if s.name == "masks"), None)
+    masks, shots = (next((s for s in built if s.name == name), None) for name in ("masks", "shots"))
     resolved: list[Stage] = []
     for stage in built:
         if stage.name == "flow" and stage.config.strides is None:
@@ -290,7 +290,11 @@ def _resolve(built: Sequence[Stage]) -> tuple[Stage, ...]:
         if stage.name == "decode" and masks is not None and methods.card(masks.config.method, "masks").searches:
             # It comes before the clip is cut into windows, whose size depends on what is found.
             find = stages.stage_class("find")
-            resolved.append(find(find.Config.model_validate({"method": masks.config.method}), masks.options))
+            told = {"method": masks.config.method} | ({"cuts": shots.config.detector} if shots else {})
+            resolved.append(find(find.Config.model_validate(told), masks.options))
+    for stage in resolved:
+        if stage.name == "residue":
+            vars(stage)["chain"] = tuple(s for s in resolved if s.name in ("masks", "flow", "inpaint", "composite"))
     return tuple(resolved)
 
 

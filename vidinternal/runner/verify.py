@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +12,7 @@ from vidinternal.core.errors import UserError
 from vidinternal.media.codecs import CodecName, EncodeSettings, choose
 from vidinternal.media.probe import probe
 from vidinternal.media.rehearsal import Losses, rehearse
+from vidinternal.media.soft_subs import AnyTrack, added_tracks
 from vidinternal.media.stream import open_video
 from vidinternal.media.verify import Limit, Verification, verify
 from vidinternal.runner.asked_mask import Asked, AskedMask
@@ -25,6 +27,7 @@ def verify_files(
     limit: Limit | None = None,
     progress: Progress = no_progress,
     policy: ReadPolicy | None = None,
+    soft: bool = False,
 ) -> Verification:
     """Hold a file against the source it was made from.
 
@@ -36,6 +39,7 @@ def verify_files(
             50 dB where it is not.
         progress: Tells how far it is.
         policy: How the source is read; frames that it fills whole may change.
+        soft: Whether the result has one text track more than the source, as ``--soft-subs`` adds it.
 
     Raises:
         MediaError: A file cannot be read.
@@ -45,14 +49,19 @@ def verify_files(
     codec = _codec(result)
     masks = AskedMask(asked or Asked(), info)
     losses = _losses(info, codec, result)
-    return verify(
+    limit = replace(limit or Limit(lossless=codec in _LOSSLESS), soft=AnyTrack() if soft else None)
+    found = verify(
         result,
         info,
-        limit=limit or Limit(lossless=codec in _LOSSLESS),
+        limit=limit,
         allowed=masks.may_change if masks else None,
         forgiven=losses.names,
         progress=progress,
     )
+    if soft or not added_tracks(result, source, AnyTrack()):
+        return found
+    told = "there are more subtitle tracks than in the source; if --soft-subs added one: verify --soft-subs"
+    return replace(found, notes=(*found.notes, told))
 
 
 def _codec(path: Path) -> str:

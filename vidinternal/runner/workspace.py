@@ -61,6 +61,10 @@ MANIFEST = "manifest.json"
 """Written last into a result's folder: size and digest of every file in it."""
 
 
+class HeldError(UsageError):
+    """Somebody else is at work there."""
+
+
 @dataclass(frozen=True)
 class Holder:
     """Who works in a workspace.
@@ -108,13 +112,13 @@ class Workspace:
         """Keep other jobs out while this one works, and clear away what killed ones left half written.
 
         Raises:
-            UsageError: Another job is at work here; says which.
+            HeldError: Another job is at work here; says which.
         """
         with (self.folder / ".lock").open("a+", encoding="utf-8") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UsageError(
+                raise HeldError(
                     f"workspace {self.folder}",
                     expected="no other job at work on this clip",
                     got=_holder(handle),
@@ -128,6 +132,22 @@ class Workspace:
                 yield
             finally:
                 handle.truncate(0)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Work here beside others that do, each on windows of its own; keeps out jobs on the whole clip.
+
+        Raises:
+            HeldError: A job on the whole clip is at work here; says which.
+        """
+        with (self.folder / ".lock").open("a+", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HeldError(
+                    f"workspace {self.folder}", expected="no other job at work on this clip", got=_holder(handle)
+                ) from error
+            yield
 
     def _sweep(self) -> None:
         """Remove what a killed job had not finished writing; nobody else writes here while the lock is held."""
@@ -213,6 +233,16 @@ class Workspace:
     def forget_state(self, stage: str, key: str, part: str) -> None:
         """Remove the state from which a result was made."""
         shutil.rmtree(self.checkpoint_folder(stage, key, part), ignore_errors=True)
+
+    def folder_of(self, stage: str, key: str, part: str, artifact: str) -> Path:
+        """Where one artifact lies, for who reads a part of it; :meth:`has` tells whether it is there, whole."""
+        return self._place(stage, key, part) / artifact
+
+    def parts(self, stage: str, key: str) -> list[str]:
+        """Names of a stage's results that are there, sorted."""
+        folder = self.folder / f"{stage}-{key}"
+        there = sorted(p.parent.name for p in folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
+        return [part for part in there if not part.startswith(".") and self.has(stage, key, part)]
 
     def forget_result(self, stage: str, key: str, part: str) -> None:
         """Remove one result, but not the state from which it may be made again."""

@@ -24,6 +24,7 @@ _SUPPORT = {
     "preview",
     "promise",
     "clip_view",
+    "lay_over",
 }
 
 

@@ -268,6 +268,17 @@ class Fill:
             None if learned_flow is None else torch.from_numpy(learned_flow.astype(np.float32)),
         )
 
+    @staticmethod
+    def facts_in(folder: Path) -> dict[str, Any]:
+        """The account alone of what was saved into a folder; its pictures are not read."""
+        return _load_json(folder / "fill.json")["facts"]
+
+    @staticmethod
+    def weights_in(folder: Path) -> dict[str, Tensor]:
+        """The weights alone of what was saved into a folder; empty where there are none."""
+        path = folder / "weights.safetensors"
+        return {k: torch.from_numpy(v) for k, v in load_file(path).items()} if path.exists() else {}
+
 
 @dataclass(frozen=True)
 class Patches:
@@ -313,6 +324,36 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class Again:
+    """What was made once more of a window, where something of an overlay was left.
+
+    Attributes:
+        masks: In place of the window's; None where nothing was made again.
+        patches: In place of the window's; None likewise.
+        facts: JSON-ready: what was left, in which frames, before and after.
+    """
+
+    masks: MaskTrack | None = None
+    patches: Patches | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write itself into an existing empty folder."""
+        _save_json(folder / "again.json", {"facts": dict(self.facts), "made": self.masks is not None})
+        if self.masks is not None and self.patches is not None:
+            self.masks.save(folder)
+            self.patches.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Again:
+        """Read itself back."""
+        meta = _load_json(folder / "again.json")
+        if not meta["made"]:
+            return cls(facts=meta["facts"])
+        return cls(MaskTrack.load(folder), Patches.load(folder), meta["facts"])
+
+
+@dataclass(frozen=True)
 class Written:
     """The file that was written.
 
@@ -340,6 +381,7 @@ KINDS: Mapping[str, type[Artifact] | None] = {
     "flow": Flows,
     "fill": Fill,
     "patches": Patches,
+    "again": Again,
     "result": Written,
 }
 """Every artifact name and its type; None marks a handle that is made again instead of being stored."""

@@ -20,6 +20,7 @@ from vidinternal.core.timecode import Region
 if TYPE_CHECKING:
     import torch
 
+    from vidinternal.learn.warm_start.pool import Finished
     from vidinternal.stages.memory import MemoryPlan
 
 
@@ -44,6 +45,8 @@ class JobInputs:
         hints: A file of hints to objects.
         events: A file of events that a person has edited.
         subtitles: A subtitle file that tells when text is shown.
+        soft_subs: Whether text that was recognised is added as a subtitle track.
+        language: Of that track, ISO 639-2; None where the search may know.
     """
 
     source: Path
@@ -55,6 +58,8 @@ class JobInputs:
     hints: Path | None = None
     events: Path | None = None
     subtitles: Path | None = None
+    soft_subs: bool = False
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class StageContext:
         memory: What the run may take; None = no limit.
         checkpoint: Where a training keeps its state; None = nowhere.
         preview: Shows what a fill looks like for now.
+        finished: Finished windows whose weights may be started from, oldest first; for stages that carry them on.
         token: Names this run's unfinished files, so that the next run of the same job knows them as its own.
     """
 
@@ -86,6 +92,7 @@ class StageContext:
     checkpoint: Checkpoints | None = None
     token: str = ""
     preview: Preview = no_preview
+    finished: tuple[Finished, ...] = ()
 
     def this_window(self) -> Window:
         """The window of a window-scoped stage."""
@@ -110,6 +117,11 @@ class Stage(ABC):
         from_job: Fields of :class:`JobInputs` that its result depends on.
         timed: Whether the time allowed changes its result.
         sized: Whether the memory allowed changes its result.
+        carries: Whether its windows may start from weights of finished ones; its settings then have ``init``, ``bank``,
+            ``bank_limit`` and ``starts``.
+        state_outlives: Whether its kept state also serves a job that asks for something else of the same clip; the
+            stage then names in every piece what that depends on, the clip, the code and the settings aside.
+        places: Settings that name places and not what comes of it; a result does not depend on them.
         Config: Its typed settings; a stage with a ``task`` has a field ``method``.
     """
 
@@ -125,6 +137,9 @@ class Stage(ABC):
     from_job: ClassVar[tuple[str, ...]] = ()
     timed: ClassVar[bool] = False
     sized: ClassVar[bool] = False
+    carries: ClassVar[bool] = False
+    state_outlives: ClassVar[bool] = False
+    places: ClassVar[tuple[str, ...]] = ()
     Config: ClassVar[type[StrictModel]]
 
     def __init__(self, config: Any, options: StrictModel | None = None) -> None:

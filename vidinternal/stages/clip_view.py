@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import shown_size
 from vidinternal.media.probe import frame_pts
 from vidinternal.media.sample import sample_frames
-from vidinternal.media.shots import ShotSettings, detect_shots
 from vidinternal.stages.artifacts import Box
 from vidinternal.stages.base import JobInputs
 
@@ -31,10 +30,11 @@ class SourceView:
     Args:
         frames: The source.
         info: The clip.
+        cut: Tells its uncut takes, as the pipeline's stage ``shots`` has them.
     """
 
-    def __init__(self, frames: FrameSource, info: ClipInfo) -> None:
-        self._frames, self._info = frames, info
+    def __init__(self, frames: FrameSource, info: ClipInfo, cut: Callable[[], tuple[Shot, ...]]) -> None:
+        self._frames, self._info, self._cut = frames, info, cut
         width, height = shown_size(info)
         self.size = (height, width)
         self._shots: tuple[Shot, ...] | None = None
@@ -42,7 +42,7 @@ class SourceView:
     def shots(self) -> tuple[Shot, ...]:
         """Uncut takes, found when they are first asked for."""
         if self._shots is None:
-            self._shots = detect_shots(self._info, ShotSettings())
+            self._shots = self._cut()
         return self._shots
 
     def __len__(self) -> int:

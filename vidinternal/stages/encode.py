@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from vidinternal.core.contracts import Progress
+from vidinternal.core.srt import parse_srt
 from vidinternal.learn.resume import kept
 from vidinternal.learn.state_tree import to_tree
 from vidinternal.media.codecs import EncodeSettings, choose
@@ -19,30 +20,18 @@ from vidinternal.media.rate import RateChoice, choose_rate
 from vidinternal.media.rehearsal import rehearse
 from vidinternal.media.segments import KeepSegment, Segment
 from vidinternal.media.smart.rendering import Edited
+from vidinternal.media.soft_subs import SoftTrack, language_code, soft_codec
 from vidinternal.media.stills.plan import still_plan, writes_stills
 from vidinternal.media.stills.verify import StillsPromise
-from vidinternal.stages.artifacts import Patches, Written
-from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.stages.artifacts import InClip, Patches, Written
+from vidinternal.stages.base import JobInputs, Scope, Stage, StageContext
+from vidinternal.stages.lay_over import lay_over
 from vidinternal.stages.promise import AgainError, MayChange, Promise
 
 _QUALITY = "quality"
 """Name of what is kept of the choice."""
 ENCODED = 0.8
 """Share of the stage's bar at which the file is written and is looked at."""
-
-
-def lay_over(native: NativeFrame, planes: tuple[tuple[int, int, Any] | None, ...]) -> NativeFrame:
-    """Return the frame with the patch's rectangles in place."""
-    changed = []
-    for plane, patch in zip(native.planes, planes, strict=True):
-        if patch is None:
-            changed.append(plane)
-            continue
-        y, x, samples = patch
-        copy = plane.copy()
-        copy[y : y + samples.shape[0], x : x + samples.shape[1]] = samples
-        changed.append(copy)
-    return NativeFrame(tuple(changed), native.pts, native.duration, native.index)
 
 
 def patched_frames(
@@ -78,6 +67,28 @@ class _Chosen:
     rewritten: tuple[str, ...] = ()
 
 
+class Redone:
+    """A window-scoped artifact by the window's index, with what was made once more in place of what it replaces."""
+
+    def __init__(self, inputs: Mapping[str, Any], name: str) -> None:
+        self._name, self._first, self._again = name, inputs[name], inputs["again"]
+
+    def __getitem__(self, index: int) -> Any:
+        later = None if self._again is None else getattr(self._again[index], self._name)
+        return self._first[index] if later is None else later
+
+
+def soft_track(found: InClip | None, job: JobInputs) -> SoftTrack | None:
+    """The subtitle track that is asked for and of which something was read; else None."""
+    text = "" if found is None else found.found.files.get("events.srt", b"").decode()
+    if not job.soft_subs or not text.strip():
+        return None
+    spoken = [e["language"] for e in found.found.facts.get("events", ()) if e.get("language")] if found else []
+    known = max(sorted(set(spoken)), key=spoken.count) if spoken else None
+    language = job.language or (language_code(known) if known else "")
+    return SoftTrack(tuple(parse_srt(text, "events.srt")), language)
+
+
 def _keep(context: StageContext) -> KeepSegment | None:
     """Keeps finished segments where the stage keeps its state."""
     if context.checkpoint is None:
@@ -92,30 +103,39 @@ class Encode(Stage):
     scope = Scope.CLIP
     summary = "Encodes at the source's depth, chroma, colour tags and timestamps; copies every other stream."
     reads = ("frames", "windows", "masks", "patches")
+    uses = ("found", "again")
     writes = ("result",)
-    from_job = ("destination",)
+    from_job = ("destination", "soft_subs", "language")
     Config = EncodeSettings
 
     def preflight(self, context: StageContext) -> tuple[str, ...]:
         """Refuse a container that cannot hold what would be written, and tell what it cannot keep, before any work."""
         plan = choose(self.config, context.info, context.job.destination)
         if writes_stills(context.info, context.job.destination):
+            if context.job.soft_subs:
+                soft_codec("", context.job.destination)
             return plan.notes
+        if context.job.soft_subs:
+            soft_codec(plan.container, context.job.destination)
+            plan = replace(plan, soft=SoftTrack())
         return (*plan.notes, *rehearse(context.info, plan, context.job.destination.suffix).notes)
 
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
         """Write the file, look at it, and return the account of it."""
         info, destination = context.info, context.job.destination
-        frames, windows, patches = inputs["frames"], inputs["windows"], inputs["patches"]
+        frames, windows = inputs["frames"], inputs["windows"]
+        masks, patches = Redone(inputs, "masks"), Redone(inputs, "patches")
         sample = partial(patched_frames, frames, windows, patches)
-        allowed = MayChange(frames, windows, inputs["masks"], patches)
+        allowed = MayChange(frames, windows, masks, patches)
         if writes_stills(info, destination):
             return {"result": self._stills(context, sample, allowed)}
         plan = choose(self.config, info, destination)
         wanted = self.config.model_copy(update={"codec": plan.codec})
+        soft = soft_track(inputs["found"], context.job)
+        plan = replace(plan, soft=soft)
         forgiven = rehearse(info, plan, destination.suffix).names
         context.progress(0.0, "choosing the quality")
-        edited = Edited(sample, touched_frames(windows, patches), _keep(context))
+        edited = Edited(sample, touched_frames(windows, patches), _keep(context), soft)
 
         def first() -> _Chosen:
             spans = encoded_spans(info, edited, plan, smart=wanted.smart)
@@ -127,7 +147,7 @@ class Encode(Stage):
             settings = wanted.model_copy(update={"crf": choice.crf})
             promise = Promise(
                 info=info,
-                plan=choose(settings, info, destination),
+                plan=replace(choose(settings, info, destination), soft=soft),
                 choice=choice,
                 destination=destination,
                 frames=sample,
@@ -154,6 +174,7 @@ class Encode(Stage):
                 continue
             facts = {k: str(v) if k == "path" else v for k, v in asdict(report).items()}
             facts |= {"rate": asdict(choice), "rewritten": list(chosen.rewritten)}
+            facts |= {"soft_subs": None if soft is None else {"texts": len(soft.cues), "language": soft.language}}
             return {"result": Written(facts)}
         raise RuntimeError("the second attempt asked for a third")
 

@@ -20,6 +20,7 @@ from vidinternal.core.contracts import (
     InpaintTask,
 )
 from vidinternal.learn.calibration import Doubt
+from vidinternal.learn.estimate import Estimate, estimate
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.learn.resume import kept
 from vidinternal.methods import inpaint_method
@@ -106,13 +107,13 @@ def _hidden(task: InpaintTask, holdout: Holdout) -> InpaintTask:
 
 def _train(
     method: InpaintMethod, task: InpaintTask, request: FillRequest, context: FitContext, holdout: Holdout | None
-) -> tuple[FitResult, float | None, Doubt | None]:
+) -> tuple[FitResult, Estimate | None, Doubt | None]:
     if holdout is not None:
         task = _hidden(task, holdout)
     result = method.fill(task, request.options, replace(context, holdout=holdout))
     if holdout is None:
         return result, None, None
-    return result, holdout.score(result.frames), Doubt.of(result.frames, result.spread, task.masks, holdout)
+    return result, estimate(holdout.errors(result.frames)), Doubt.of(result.frames, result.spread, task.masks, holdout)
 
 
 @dataclass(frozen=True)
@@ -120,17 +121,17 @@ class _Score:
     """What the hidden copies say of a fill.
 
     Attributes:
-        psnr: dB.
+        level: dB.
         doubt: Where it is off.
     """
 
-    psnr: float
+    level: Estimate
     doubt: Doubt
 
 
 def _run_twice(
     method: InpaintMethod, task: InpaintTask, request: FillRequest, context: FitContext, holdout: Holdout | None
-) -> tuple[FitResult, float | None, Doubt | None]:
+) -> tuple[FitResult, Estimate | None, Doubt | None]:
     score = doubt = None
     if holdout is not None:
         # Flow of the whole window has seen the pixels that are hidden now: the method must make its own.
@@ -139,15 +140,16 @@ def _run_twice(
 
         def look() -> _Score:
             made = method.fill(blind, request.options, hidden)
-            return _Score(holdout.score(made.frames), Doubt.of(made.frames, made.spread, blind.masks, holdout))
+            errors = holdout.errors(made.frames)
+            return _Score(estimate(errors), Doubt.of(made.frames, made.spread, blind.masks, holdout))
 
         seen = kept(context, "score", "x".join(map(str, task.frames.shape)), _Score, look)
-        score, doubt = seen.psnr, seen.doubt
+        score, doubt = seen.level, seen.doubt
     return method.fill(task, request.options, context), score, doubt
 
 
 def account(
-    request: FillRequest, result: FitResult, score: float | None, size: tuple[int, int], seconds: float
+    request: FillRequest, result: FitResult, score: Estimate | None, size: tuple[int, int], seconds: float
 ) -> dict[str, Any]:
     """JSON-ready account of a fill, as it stands in ``run.json``."""
     return {
@@ -156,7 +158,8 @@ def account(
         "iterations": result.iterations,
         "seconds": round(seconds, 3),
         "stopped": result.stopped,
-        "expected_psnr": None if score is None else round(score, 3),
+        "expected_psnr": None if score is None else round(score.psnr, 3),
+        "expected_range": None if score is None else [round(score.low, 2), round(score.high, 2)],
         "signature": result.signature,
         "notes": list(result.notes),
         "history": [

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from vidinternal.core.clip import ClipInfo, Window
 from vidinternal.core.config import StrictModel
-from vidinternal.core.errors import MaskError
+from vidinternal.core.errors import MaskError, UsageError
 from vidinternal.core.finding import Found, MaskedSpan, SpanRequest
 from vidinternal.core.timecode import ClockTime, FrameIndex, Point, Region
 from vidinternal.media.mask_source import check_fits, open_masks
@@ -21,8 +21,9 @@ from vidinternal.media.orientation import shown_size
 from vidinternal.media.probe import frame_pts
 from vidinternal.methods import mask_method
 from vidinternal.ops.masks import bounding_box, dilate, temporal_hull
-from vidinternal.stages.artifacts import MaskTrack
-from vidinternal.stages.base import Scope, Stage, StageContext
+from vidinternal.ops.unblend import estimate_blend
+from vidinternal.stages.artifacts import Box, MaskTrack
+from vidinternal.stages.base import JobInputs, Scope, Stage, StageContext
 from vidinternal.stages.clip_view import SourceView, asked, given_masks
 
 
@@ -37,6 +38,35 @@ class Config(StrictModel):
     """Frames before and after over which masks are united."""
     context: int = Field(default=64, ge=16)
     """Pixels of known picture around the holes that methods get to see."""
+    unblend: Literal["found", "auto", "off"] = "found"
+    """What is recovered from under half-transparent overlays instead of filled: ``found`` by a search, ``auto`` those
+    under a mask that stands still too, ``off`` nothing; only where that proves better on known places."""
+
+    @field_validator("unblend", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: object) -> object:
+        return "off" if value is False else value
+
+
+_OF_TEXT = {"events": "--events", "subtitles": "--subtitles", "soft_subs": "--soft-subs", "language": "--language"}
+
+
+def check_asked(job: JobInputs, method: str) -> None:
+    """Refuse what only makes sense where burnt-in text is searched for.
+
+    Raises:
+        UsageError: No such search is made, or a language is given for no track.
+    """
+    for field, option in _OF_TEXT.items():
+        if getattr(job, field) and method != "subtitles":
+            raise UsageError(
+                option,
+                expected="a search for burnt-in text: pipeline remove_subtitles",
+                got=f"masks.method={method}",
+                hint=f"vidinternal run remove_subtitles {job.source.name} -o {job.destination.name}",
+            )
+    if job.language and not job.soft_subs:
+        raise UsageError("--language", expected="--soft-subs with it, whose track it names", got="no --soft-subs")
 
 
 def covers(region: Region, index: int, seconds: Fraction) -> bool:
@@ -111,6 +141,27 @@ def draw_regions(regions: Sequence[Region], info: ClipInfo, pts: Sequence[int], 
     return masks
 
 
+def recovered_still(area: Tensor, masks: Tensor, box: Box) -> tuple[Tensor | None, Tensor | None]:
+    """What shows through an overlay that stands still under the masks of a window.
+
+    Args:
+        area: ``T 3 h w`` RGB inside ``box``.
+        masks: ``T 1 H W`` bool.
+        box: The work area.
+
+    Returns:
+        ``recovered`` and ``where`` as :class:`MaskTrack` has them; both None where filling is as good.
+    """
+    y0, y1, x0, x1 = box
+    inside = masks[..., y0:y1, x0:x1]
+    step = max(1, len(area) // 24)
+    still = inside.all(dim=0)
+    blend = estimate_blend(area[::step], inside[::step], still) if still.any() else None
+    if blend is None or not blend.use.any():
+        return None, None
+    return blend.recover(area)
+
+
 class Masks(Stage):
     """Tells what is to be filled in a window."""
 
@@ -127,7 +178,16 @@ class Masks(Stage):
     def preflight(self, context: StageContext) -> tuple[str, ...]:
         """Refuse a job that does not tell what to remove, and masks that do not fit the clip."""
         job, info = context.job, context.info
-        mask_method(self.config.method).check(asked(job, info), self.options)
+        check_asked(job, self.config.method)
+        method = mask_method(self.config.method)
+        if (job.objects or job.hints is not None) and not method.hinted:
+            raise MaskError(
+                "--object" if job.objects else "--hints",
+                expected="a pipeline that follows objects",
+                got=f"masks.method={self.config.method}, which takes no hints",
+                hint="vidinternal run remove_object ..., or --set masks.method=track",
+            )
+        method.check(asked(job, info), self.options)
         pts = frame_pts(info)
         if job.mask is not None:
             check_fits(open_masks(job.mask, info.policy.max_pixels), info, len(pts), job.mask_fit)
@@ -147,6 +207,9 @@ class Masks(Stage):
                 masks[index - window.start] = True
         check_known(masks, window, context.info)
         box = bounding_box(frames.masks(masks), self.config.context, multiple=8)
+        if self.config.unblend == "auto" and box is not None and span.recovered is None and frames.per_frame == 1:
+            recovered = recovered_still(frames.rgb(window.start, window.end, box), masks, box)
+            return {"masks": MaskTrack(masks, box, frames.per_frame, *recovered)}
         if box is None or span.recovered is None or span.where is None:
             return {"masks": MaskTrack(masks, box, frames.per_frame)}
         y0, y1, x0, x1 = box
@@ -160,10 +223,10 @@ class Masks(Stage):
         read = given_masks(job, info, len(frames))
         request = SpanRequest(
             span=span,
-            clip=SourceView(frames, info),
+            clip=SourceView(frames, info, lambda: inputs["windows"].shots),
             given=torch.zeros_like(drawn) if read is None else read(span.start, span.stop),
             drawn=drawn,
-            recover=frames.per_frame == 1,
+            recover=frames.per_frame == 1 and self.config.unblend != "off",
         )
         found = Found() if inputs["found"] is None else inputs["found"].found
         return mask_method(self.config.method).masks(found, request, self.options)

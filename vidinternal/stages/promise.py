@@ -115,7 +115,7 @@ class Promise:
         """
         bitrate = measure_bitrate(self.info, part)
         self._once_more(bitrate, PERFECT)
-        limit = Limit(lossless=self.plan.lossless, least_psnr=self.choice.least_psnr)
+        limit = Limit(lossless=self.plan.lossless, least_psnr=self.choice.least_psnr, soft=self.plan.soft)
         found = verify(
             part,
             self.info,

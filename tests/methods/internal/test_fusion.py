@@ -1,19 +1,24 @@
+from dataclasses import replace
+
 import torch
 
 from tests.methods.internal.scenes import candidates, scene
 from tests.ops.scene import box, psnr
 from vidinternal.core.contracts import Holdout
 from vidinternal.core.seeds import generator
-from vidinternal.methods.internal.candidates import NAMES
+from vidinternal.methods.internal.candidates import NAMES, Candidates
 from vidinternal.methods.internal.evidence import COUNT
 from vidinternal.methods.internal.fusion import (
+    AGREED,
     Examples,
     FusionFit,
     FusionNet,
     adapt,
+    agreement,
     examples,
     fit_fusion,
     fuse,
+    lean,
     smooth,
     start_nets,
 )
@@ -97,3 +102,27 @@ def test_smoothing_keeps_the_sum_of_the_weights() -> None:
     mean = smooth(weights, hole)
     assert torch.allclose(mean.sum(dim=1), torch.ones(len(mean)), atol=1e-5)
     assert float(mean.std()) < float(weights.std())
+
+
+def agreeing(made: Candidates, by: float) -> Candidates:
+    """The same with a past and a future that lie so far apart wherever the narrow copy has both."""
+    past = made.colours["past"]
+    return replace(made, colours=made.colours | {"future": past + by})
+
+
+def test_it_leans_on_the_narrow_copy_only_where_past_and_future_agree_in_the_hole() -> None:
+    truth, masks = scene()
+    made = candidates(truth, masks)
+    holdout = Holdout(masks, made.frames)  # the narrow copy is the truth
+    nets = start_nets()
+    near, far = agreeing(made, 0.001), agreeing(made, 0.2)
+    assert agreement(near) > AGREED > agreement(far)
+    assert lean(nets, near, near, holdout, 0) > 0.8
+    assert lean(nets, near, far, holdout, 0) == 0.0
+    assert lean(nets, near, near, None, 0) == 0.0
+
+
+def test_leaning_all_the_way_is_the_narrow_copy() -> None:
+    truth, masks = scene()
+    made = candidates(truth, masks)
+    assert torch.allclose(fuse(start_nets(), made, leaning=1.0), made.frames, atol=1e-5)

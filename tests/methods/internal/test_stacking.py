@@ -5,7 +5,16 @@ import torch
 from tests.ops.scene import box
 from vidinternal.core.contracts import Holdout
 from vidinternal.core.seeds import generator
-from vidinternal.methods.internal.stacking import apply_stack, bins, convex, fit_stack
+from vidinternal.methods.internal.stacking import (
+    BINS,
+    Stack,
+    apply_stack,
+    bins,
+    convex,
+    first_alone,
+    fit_stack,
+    held_back,
+)
 
 HOLE = box(2, 40, 60, slice(5, 35), slice(20, 55))
 NOTHING = torch.zeros_like(HOLE)
@@ -43,3 +52,36 @@ def test_convex_weights_stay_on_the_simplex() -> None:
     weights = convex(values, 2 * values[:, 0] - values[:, 1], np.full(3, 1 / 3))
     assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
     assert weights[0] > 0.8
+
+
+def test_every_part_of_the_hole_has_weights_of_its_own() -> None:
+    parts = torch.zeros(HOLE.shape, dtype=torch.int8)
+    parts[..., 38:] = 1
+    random = generator(3)
+    first, second = torch.rand((2, 2, 3, 40, 60), generator=random)
+    truth = torch.where(parts == 0, first, second)
+    pictures = {"fused": first, "generated": second}
+    index = bins(HOLE, NOTHING, parts)
+    stack = fit_stack(pictures, index, Holdout(HOLE, truth))
+    assert len(stack.weights) == 2 * BINS
+    assert stack.weights[:3, 0] == pytest.approx(1, abs=0.05)
+    assert stack.weights[BINS : BINS + 3, 1] == pytest.approx(1, abs=0.05)
+
+
+def test_a_part_without_a_hidden_pixel_leans_on_all() -> None:
+    parts = torch.zeros(HOLE.shape, dtype=torch.int8)
+    parts[..., 38:] = 1
+    first, second = torch.rand((2, 2, 3, 40, 60), generator=generator(3))
+    hidden = HOLE & (parts == 0)
+    stack = fit_stack({"fused": first, "generated": second}, bins(HOLE, NOTHING, parts), Holdout(hidden, second))
+    assert stack.weights[BINS:, 1] == pytest.approx(1, abs=0.05)
+
+
+def test_weights_fall_where_the_generator_departs_further_than_where_it_was_judged() -> None:
+    stack = Stack(("fused", "generated"), np.full((2 * BINS, 2), 0.5))
+    held = held_back(stack, [0.3, 5.0])
+    assert held.weights[:BINS].tolist() == [[0.5, 0.5]] * BINS, "nearer than where it was judged: as it was"
+    assert held.weights[BINS:] == pytest.approx(np.tile([0.9, 0.1], (BINS, 1)))
+    assert stack.weights[-1].tolist() == [0.5, 0.5]
+    alone = first_alone(("fused", "generated"), 2)
+    assert held_back(alone, [9.0, 9.0]).weights.tolist() == alone.weights.tolist()

@@ -44,6 +44,18 @@ def test_strides_without_room_are_left_out() -> None:
     assert strides_with_batches(20, 5, (1, 3, 5)) == (1, 3)
     assert strides_with_batches(21, 5, (1, 3, 5)) == (1, 3, 5)
     assert flow_batches(1, 5, (1, 3)) == [Batch((0,))]
+    assert flow_batches(13, 5, (3,)) == [Batch((0, 3, 6, 9, 12), 3), Batch((0, 3, 6, 9, 12), -3)]
+
+
+@pytest.mark.parametrize(("total", "strides"), [(6, (3,)), (12, (3, 5)), (1, (1,)), (2, (2,))])
+def test_where_no_stride_has_room_windows_without_flow_are_trained_on(total: int, strides: tuple[int, ...]) -> None:
+    used = strides_with_batches(total, 5, strides)
+    assert used == ()
+    assert flow_batches(total, 5, strides) == flow_batches(total, 5, used) == windows(total, 5)
+    schedule = Schedule.of(DipVidFlowConfig(strides=strides), total, used, 0)
+    taken = list(islice(schedule.batches, 60))
+    assert {b.frames for b in taken} == {w.frames for w in windows(total, 5)}
+    assert not any(b.stride or b.pairs() for b in (*taken, schedule.median))
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,27 @@ def test_an_empty_mask_is_nothing_to_do_and_a_full_one_is_refused() -> None:
     assert result.stopped == "done"
     with pytest.raises(MaskError, match="some known pixels"):
         fill("dip_vid", replace(task, masks=torch.ones_like(task.masks)))
+
+
+def test_a_clip_too_short_for_every_stride_is_filled_without_flow_and_that_is_said() -> None:
+    task = footage(6)
+    result = fill("dip_vid_flow", task, strides=(3,))
+    assert result.frames.isfinite().all() and result.iterations == 8
+    assert result.learned_flow is None
+    assert any("at stride 3: trained without flow" in note for note in result.notes)
+    assert not any("without flow" in note for note in fill("dip_vid_flow", task, strides=(1, 3)).notes)
+
+
+def test_the_flow_that_the_network_learned_is_told_in_pixels_to_the_next_frame() -> None:
+    task = footage(6)
+    long = fill("dip_vid_flow", task, iterations=150, learning_rate=0.02, strides=(1,), w_f=1.0)
+    short = fill("dip_vid_flow", task, iterations=2, learning_rate=0.02, strides=(1,), w_f=1.0)
+    assert long.learned_flow is not None and short.learned_flow is not None
+    assert long.learned_flow.shape == (6, 2, *task.frames.shape[-2:])
+    known = task.flow[1].valid.expand(-1, 2, -1, -1)
+
+    def error(flow: Tensor) -> float:
+        return float((flow - task.flow[1].flow)[known].abs().mean())
+
+    assert error(long.learned_flow) < 0.5 * error(short.learned_flow)
+    assert fill("dip_vid", task).learned_flow is None

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ PIN_SECONDS = 7 * 86400.0
 """Age from which a pin no longer counts: its job was given up."""
 STRAY_SECONDS = 3600.0
 """Age from which weights that no entry speaks of are left over from a killed writer."""
-_GROUP = re.compile(r"[0-9a-f]{16}")
-_NAME = re.compile(r"[0-9a-f]{16}-\d{4,}")
+_GROUP = re.compile(r"w[0-9a-f]{16}")  # a letter first: 16 digits would be a number in a pipeline file
+_NAME = re.compile(r"w[0-9a-f]{16}-\d{4,}")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Entry:
     """What is known of a finished window without reading its weights.
 
     Attributes:
-        group: 16 hex digits of the work that the window was part of, one for each clip and its settings.
+        group: ``w`` and 16 hex digits of the work that the window was part of, one for each clip and its settings.
         window: Index of the window in its clip.
         method: The method that was trained.
         signature: ``FitResult.signature``.
@@ -83,26 +84,21 @@ class Bank:
     """Weights under method, network signature, working size and a description of the picture.
 
     Args:
-        folder: Made if missing.
+        folder: Made by the first :meth:`put`.
         limit: Bytes of weights to hold.
 
     Attributes:
         damaged: Names of entries found damaged since it was opened; they are passed over.
 
     Raises:
-        UsageError: The folder is a file, or cannot be made.
+        UsageError: The folder is a file.
     """
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
         self.folder, self.limit = folder, limit
         self.damaged: list[str] = []
-        try:
-            for part in ("entries", "weights", "pins"):
-                make_folder(folder / part)
-        except OSError as error:
-            raise UsageError(
-                f"weight bank {folder}", expected="a folder that can be written to", got=error.strerror or str(error)
-            ) from error
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"weight bank {folder}", expected="a folder", got="a file")
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, oldest first."""
@@ -117,7 +113,7 @@ class Bank:
         """
         if not _GROUP.fullmatch(name):
             raise UsageError(
-                f"group '{name}' of weight bank {self.folder}", expected="16 hex digits, as run.json tells", got=name
+                f"group '{name}' of weight bank {self.folder}", expected="w and 16 hex digits, as in run.json", got=name
             )
         paths = (self.folder / "entries").glob(f"{name}-*.json")
         return tuple(sorted((e for p in paths if (e := self._read(p)) is not None), key=lambda e: e.window))
@@ -128,9 +124,10 @@ class Bank:
 
     def whole(self, entry: Entry) -> bool:
         """Whether its weights are what was written; what is not is remembered in :attr:`damaged`."""
+        path = self.folder / "weights" / entry.file
         try:
-            with (self.folder / "weights" / entry.file).open("rb") as file:
-                fine = hashlib.file_digest(file, "sha256").hexdigest()[:16] == entry.digest
+            found = path.stat()
+            fine = _digest_of(path, found.st_mtime_ns, found.st_size) == entry.digest
         except OSError:
             fine = False
         if not fine:
@@ -152,7 +149,7 @@ class Bank:
             OSError: There is no room or permission.
         """
         if not _GROUP.fullmatch(entry.group):
-            raise UsageError("weight bank", expected="a group of 16 hex digits", got=entry.group)
+            raise UsageError("weight bank", expected="a group: w and 16 hex digits", got=entry.group)
         there = self.get(entry.name)
         if there is not None and self.whole(there):
             self.touch(there)
@@ -217,7 +214,9 @@ class Bank:
             who: A word that names the job, letters, digits, ``-`` and ``_`` alone.
             names: Entries.
         """
-        write_sealed(self._pin(who), {"names": list(names), "since": time.time()})
+        path = self._pin(who)
+        make_folder(path.parent)
+        write_sealed(path, {"names": list(names), "since": time.time()})
 
     def unpin(self, who: str) -> None:
         """Give up a pin; one that is not there is fine."""
@@ -262,6 +261,8 @@ class Bank:
             self.damaged.append(name)
 
     def _write(self, entry: Entry, data: bytes) -> None:
+        for part in ("entries", "weights"):
+            make_folder(self.folder / part)
         path = self.folder / "weights" / entry.file
         written = aside(path)
         try:
@@ -301,7 +302,7 @@ class Bank:
 
     def _weigh(self) -> int:
         """Bytes in the folder of weights, whoever speaks of them."""
-        return sum(_status(p)[0] for p in (self.folder / "weights").iterdir())
+        return sum(_status(p)[0] for p in (self.folder / "weights").glob("*"))
 
     def _used(self, entry: Entry) -> float:
         return _status(self._entry(entry.name))[1]
@@ -322,13 +323,21 @@ class Bank:
         spoken = {e.file for e in self.entries()}
         now = time.time()
         for part in ("weights", "entries", "pins"):
-            for path in (self.folder / part).iterdir():
+            for path in (self.folder / part).glob("*"):
                 stray = path.name.endswith(PART) or (part == "weights" and path.name not in spoken)
                 if stray and now - _status(path)[1] > STRAY_SECONDS:
                     if path.is_dir():
                         shutil.rmtree(path, ignore_errors=True)
                     else:
                         path.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(path: Path, changed: int, size: int) -> str:
+    """Digest of a file, read once for as long as its time and size stay the same."""
+    del changed, size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _status(path: Path) -> tuple[int, float]:

@@ -83,7 +83,7 @@ def _shrunk(frames: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
     # not a product: what lies under the mask may be anything, even NaN
     seen = frames if masks is None else frames.masked_fill(masks, 0.0)
     mean = nn_functional.interpolate(seen, size, mode="area") / share.clamp(min=1e-6)
-    return mean.clamp(0, 1).permute(0, 2, 3, 1), share[:, 0] > 0.5  # noqa: PLR2004 - half of the cell
+    return mean.clamp(0, 1).permute(0, 2, 3, 1), share[:, 0] > 0.5
 
 
 def _shares(counts: Tensor) -> Tensor:

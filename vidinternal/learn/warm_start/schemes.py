@@ -1,4 +1,4 @@
-"""The schemes of *DIP with Transfer Learning*, as we define them; its text gives none (``samrsabri2019transfer``).
+"""The schemes of *DIP with Transfer Learning*, as we define them; its text gives none (``samrsabri_transfer``).
 
 A scheme makes one set of start weights from those that finished windows ended with, oldest first:
 

@@ -29,6 +29,7 @@ from vidinternal.media.smart.gops import Gop, NalGrammar, Track, UnsafeError, re
 from vidinternal.media.smart.matched import Match, kept_of, match, pieces
 from vidinternal.media.smart.nal import joined, units
 from vidinternal.media.smart.parameter_sets import kind_of, record, set_key
+from vidinternal.media.soft_subs import SoftTrack
 from vidinternal.media.source_facts import SourceFacts
 from vidinternal.media.stream import fraction, open_video
 from vidinternal.media.times import check_order
@@ -45,11 +46,13 @@ class Edited:
         frames: Gives pictures ``start`` (included) to ``end`` (excluded) in order; asked only for those to be encoded.
         touched: Indices of the frames that may differ from the source's.
         keep: Keeps the finished segments of a long clip; None where nothing is to be kept.
+        soft: A subtitle track to add, or None.
     """
 
     frames: Callable[[int, int], Iterable[NativeFrame]]
     touched: Collection[int]
     keep: KeepSegment | None = None
+    soft: SoftTrack | None = None
 
 
 @dataclass(frozen=True)

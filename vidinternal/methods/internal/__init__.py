@@ -11,6 +11,6 @@ CARDS = (
         config=Config,
         paper="zhang2019internal",
         trains=True,
-        bytes_per_pixel=640,
+        bytes_per_pixel=760,
     ),
 )

@@ -39,7 +39,7 @@ class Config(StrictModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""
     looks: PositiveInt = 6
-    """Times the stack is scored on the held-out holes in training; the best is kept, two without a gain end it."""
+    """Times the stack is scored on the held-out holes in training; the best is kept, three without a gain end it."""
     fusion: Literal["adapted", "start"] = "adapted"
     """Who weighs candidates: shipped networks and copies adapted to the window's hidden holes, or shipped ones only."""
     train: Literal["auto", "always"] = "auto"

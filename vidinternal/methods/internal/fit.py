@@ -17,7 +17,9 @@ from vidinternal.learn.checkpoint import load, restore
 from vidinternal.learn.objective import Objective
 from vidinternal.learn.pace import Pace
 from vidinternal.learn.state_tree import network_tree, optimiser_tree, restore_optimiser
+from vidinternal.learn.warm_start.door import Begun, begin
 from vidinternal.learn.watch import Watch
+from vidinternal.methods.internal.averaging import Average
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.generator import build, signature, smooth_noise
 from vidinternal.methods.internal.objective import recon_image, soft_target
@@ -82,6 +84,7 @@ class GeneratorFit:
         self.net = build(config, height, width, context.seed)
         self.signature = signature(self.net)
         self.notes: list[str] = []
+        self.begun = Begun(context.start is not None and context.start_signature in (None, self.signature))
         self._start_from(context)
         self.net.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.noise = smooth_noise(count, height, width, config.key_frames, context.seed).to(device)
@@ -94,6 +97,7 @@ class GeneratorFit:
         self.objective = Objective({"L_r": 1.0, "L_s": config.w_soft})
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=config.learning_rate)
         self.random = generator(context.seed, "batches")
+        self.average = Average()
         self.pace = Pace(context.budget, config.iterations)
 
     def _start_from(self, context: FitContext) -> None:
@@ -131,17 +135,22 @@ class GeneratorFit:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
+        self.average.take(self.net, self.pace.iteration)
         self.pace.tick()
 
     def render(self) -> Tensor:
-        """``T 3 H W`` output of every frame, at the size of the window."""
+        """``T 3 H W`` output of every frame, at the size of the window, by the averaged weights."""
         with torch.no_grad(), self._arithmetic():
-            parts = [self.net(z.contiguous(memory_format=torch.channels_last)) for z in self.noise.split(RENDER_BATCH)]
+            parts = [self.average(self.net, z) for z in self.noise.split(RENDER_BATCH)]
         return enlarge(torch.cat(parts).cpu(), self.full)
 
+    def score(self) -> float | None:
+        """What the generator alone is worth on the held-out pixels, dB; None where nothing is held out."""
+        return None if self.context.holdout is None else self.context.holdout.score(self.render())
+
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the weights."""
-        return {name: tensor.detach().cpu().clone() for name, tensor in self.net.state_dict().items()}
+        """A copy of the averaged weights."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.average.weights(self.net).items()}
 
     @property
     def fits(self) -> str:
@@ -152,19 +161,23 @@ class GeneratorFit:
         """Everything the next iteration depends on, as a tree."""
         return {
             "weights": network_tree(self.net),
+            "average": dict(self.average.kept),
             "optimiser": optimiser_tree(self.optimiser),
             "random": self.random.get_state(),
             "pace": self.pace.state(),
             "terms": self.objective.values(),
+            "begun": [self.begun.warm, self.begun.note],
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take up a state of a fit that was killed."""
         restore(self.net, state["weights"], "checkpoint")
+        self.average.load_state(self.net, state["average"])
         restore_optimiser(self.optimiser, state["optimiser"])
         self.random.set_state(state["random"])
         self.pace.load_state(state["pace"])
         self.objective.load_values(state["terms"])
+        self.begun = Begun(*state["begun"])
 
     def run(self, finish: Finish) -> tuple[Watch, str]:
         """Train to the end of the iterations, the time or the finite numbers; from the last checkpoint if there is one.
@@ -175,7 +188,7 @@ class GeneratorFit:
         Returns:
             The looks with the best result, and why the fit ended.
         """
-        watch = Watch(self.context, self.pace, PATIENCE, GAIN)
+        watch = Watch(self.context, self.pace, PATIENCE, GAIN, by_part=True)
         render_cost = 0.4 * len(self.frames) / self.config.batch
         due = [(k + 1) / self.config.looks for k in range(self.config.looks - 1)]
         checkpoint = self.context.checkpoint
@@ -185,8 +198,11 @@ class GeneratorFit:
             watch.load_state(saved["watch"])
             finish.load_state(saved["finish"])
             due = due[len(due) - saved["due"] :]
-        elif self.context.holdout is not None:
-            watch.look(finish.untrained(), self.objective.values(), self.weights)
+        else:
+            if self.context.starts is not None and self.context.start is None:
+                self.begun = begin(self.net, self.signature, self.context, self.score)
+            if self.context.holdout is not None:
+                watch.look(finish.untrained(), self.objective.values(), self.weights)
 
         def state() -> dict[str, Any]:
             return {"fit": self.state(), "watch": watch.state(), "finish": finish.state(), "due": len(due)}

@@ -22,10 +22,11 @@ import torch.nn.functional as nn_functional
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from vidinternal.core.contracts import Holdout
+from vidinternal.core.contracts import Holdout, decibels
 from vidinternal.core.seeds import branch, generator
 from vidinternal.methods.internal.candidates import NAMES, Candidates, under_the_hole
 from vidinternal.methods.internal.evidence import COUNT, Evidence
+from vidinternal.methods.internal.telling import Told
 
 HIDDEN = 32
 RANGE = 4.0
@@ -35,6 +36,10 @@ SMOOTHING = 5
 LEAST_PIXELS = 200
 MOST_PIXELS = 60_000
 START = "fusion.safetensors"
+AGREED = 30.0
+"""dB to which past and future agree in the hole from which on the narrow copy may be leaned on."""
+LEAN_PIXELS = 20_000
+LEAN_RIDGE = 0.02
 STEPS = 25
 """Optimiser steps on a window's own hidden holes."""
 
@@ -178,8 +183,44 @@ def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> Committ
     return (*nets, *(fit_fusion(net, known, branch(seed, k)) for k, net in enumerate(start_nets())))
 
 
-def fuse(nets: Committee, candidates: Candidates) -> Tensor:
-    """``T 3 H W``: the hole filled; known pixels untouched."""
+def lean(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdout | None, seed: int) -> float:
+    """How far the fusion leans on the narrow copy: ``w <- (1 - a) w + a e_narrow``, ``a`` by least squares.
+
+    A committee never lets go of a candidate altogether, and a copy at 38 dB loses by what is mixed into it. ``a`` is
+    fitted on the held-out holes, but used only where the real one gives reason to: where both ways of time show a pixel
+    there, they agree to :data:`AGREED`. Elsewhere the copies of the hole have misled it.
+    """
+    if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS or agreement(seeing) < AGREED:
+        return 0.0
+    known = examples(blind, holdout.masks.cpu(), holdout.truth, seed, LEAN_PIXELS)
+    with torch.no_grad():
+        weights = torch.stack([net(known.evidence) for net in nets]).mean(dim=0)
+    fused = (weights.unsqueeze(2) * known.colours).sum(dim=1)
+    towards, missing = known.colours[:, NAMES.index("narrow")] - fused, known.truth - fused
+    along, energy = float((towards * missing).double().sum()), float(towards.double().square().sum())
+    # the ridge of the stack: as much of the error as of the difference it takes to move
+    return min(1.0, max(0.0, along / (energy + LEAN_RIDGE * float(missing.double().square().sum()) + 1e-9)))
+
+
+def agreement(candidates: Candidates) -> float:
+    """PSNR, dB, between past and future where the narrow copy has both; 0 where it nowhere has."""
+    narrow = candidates.copies["narrow"]
+    both = narrow.past.reached & narrow.future.reached
+    if not bool(both.any()):
+        return 0.0
+    past, future = (candidates.colours[name][both].double() for name in ("past", "future"))
+    return decibels(float((past - future).square().mean()))
+
+
+def fuse(nets: Committee, candidates: Candidates, told: Told | None = None, leaning: float = 0.0) -> Tensor:
+    """``T 3 H W``: the hole filled; known pixels untouched; ``told`` gets to know what it is made of.
+
+    Args:
+        nets: What weighs the candidates.
+        candidates: What is weighed.
+        told: Gets to know.
+        leaning: From :func:`lean`.
+    """
     result = candidates.frames.clone()
     source = Evidence(candidates)
     for frame in range(len(result)):
@@ -188,10 +229,13 @@ def fuse(nets: Committee, candidates: Candidates) -> Tensor:
             continue
         rows, evidence = candidates.rows_of(frame), source.of(frame)
         with torch.no_grad():
-            weights = smooth(torch.stack([net(evidence) for net in nets]).mean(dim=0), hole)
+            weights = (1 - leaning) * smooth(torch.stack([net(evidence) for net in nets]).mean(dim=0), hole)
+        weights[:, NAMES.index("narrow")] += leaning
         fused = torch.zeros((len(evidence), 3))
         for k, name in enumerate(NAMES):
             fused.addcmul_(weights[:, k : k + 1], candidates.colours[name][rows].float())
+        if told is not None:
+            told.add(rows, weights, fused)
         result[frame][:, hole] = fused.clamp(0, 1).T.to(result)
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,12 +24,15 @@ from vidinternal.core.contracts import (
 from vidinternal.learn.pace import require_time
 from vidinternal.learn.resume import kept
 from vidinternal.learn.state_tree import from_tree, to_tree
+from vidinternal.learn.stopping import BestOfParts
+from vidinternal.learn.watch import Watch
 from vidinternal.methods.internal import CARDS
 from vidinternal.methods.internal.candidates import Candidates, OutOfTime
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
-from vidinternal.methods.internal.fusion import STEPS, Committee, adapt, fuse, start_nets
-from vidinternal.methods.internal.stacking import Stack, apply_stack, bins, first_alone, fit_stack
+from vidinternal.methods.internal.fusion import STEPS, Committee, adapt, fuse, lean, start_nets
+from vidinternal.methods.internal.stacking import BINS, Stack, apply_stack, bins, first_alone, fit_stack, held_back
+from vidinternal.methods.internal.telling import Told, tell
 
 COPY_SHARE = 0.7
 """Share of the time at which copying ends; what it brings is worth more than what the generator invents."""
@@ -82,11 +86,15 @@ class Fused:
     Args:
         made: The candidates.
         nets: What weighs them.
+        parts: ``T 1 H W``, which part of the hole a pixel belongs to; None = it is one.
+        leaning: How far they lean on the narrow copy.
     """
 
-    def __init__(self, made: Candidates, nets: Committee) -> None:
-        self.made, self.frames = made, fuse(nets, made)
-        self.index = bins(made.masks, made.unseen())
+    def __init__(self, made: Candidates, nets: Committee, parts: Tensor | None, leaning: float = 0.0) -> None:
+        self.made, self.told = made, Told(made)
+        self.frames = fuse(nets, made, self.told, leaning)
+        self.index = bins(made.masks, made.unseen(), parts)
+        self.parts = 1 if parts is None else 1 + int(parts.max())
 
     def rows(self, generated: Tensor) -> dict[str, Tensor]:
         """What is stacked, by name."""
@@ -115,18 +123,43 @@ class Finish:
     def __call__(self, generated: Tensor) -> Tensor:
         """``T 3 H W`` result from the generator's ``T 3 H W``."""
         # Weights are fitted where the truth is known and everybody was blind; then nobody needs to be.
-        self.stacks.append(fit_stack(self.blind.rows(generated), self.blind.index, self.holdout))
+        stack = fit_stack(self.blind.rows(generated), self.blind.index, self.holdout)
+        if self.holdout is not None:
+            stack = held_back(stack, self._departure(generated, self.holdout))
+        self.stacks.append(stack)
         return self.laid_over(*(c.result(generated, self.stacks[-1]) for c in (self.seeing, self.blind)))
+
+    def _departure(self, generated: Tensor, holdout: Holdout) -> list[float]:
+        """Per part, how far the generator is from the fusion in the real hole, as a multiple of that on its copies."""
+        apart = [(generated - f.frames).square().mean(dim=1, keepdim=True) for f in (self.seeing, self.blind)]
+        hidden = holdout.masks.cpu()
+        found = []
+        for part in range(self.blind.parts):
+            mine = self.blind.made.masks if holdout.parts is None else holdout.parts.cpu() == part
+            real, copies = apart[0][mine & ~hidden], apart[1][mine & hidden]
+            few = not (len(real) and len(copies))
+            found.append(1.0 if few else float(real.double().mean()) / max(1e-9, float(copies.double().mean())))
+        return found
 
     def untrained(self) -> Tensor:
         """``T 3 H W`` result without the generator: what training has to beat."""
-        self.stacks.append(first_alone(tuple(self.blind.rows(self.blind.frames))))
+        self.stacks.append(first_alone(tuple(self.blind.rows(self.blind.frames)), self.blind.parts))
         return self.laid_over(self.seeing.frames, self.blind.frames)
 
     def laid_over(self, shown: Tensor, hidden: Tensor) -> Tensor:
         """``T 3 H W``: ``shown`` in the real hole, ``hidden`` in the held-out ones, where the score is taken."""
         rest = torch.where(self.blind.made.masks, hidden, self.frames)
         return torch.where(self.seeing.made.masks, shown, rest)
+
+    def kept(self, watch: Watch) -> Stack:
+        """The weights of what the watch kept, those of each part from the look that it was taken from."""
+        looks, best = [look.iteration for look in watch.history], watch.best
+        sources = best.iterations if isinstance(best, BestOfParts) else [best.iteration] * self.blind.parts
+        kept = self.stacks[0].weights.copy()
+        for part, source in enumerate(sources):
+            rows = slice(part * BINS, (part + 1) * BINS)
+            kept[rows] = self.stacks[looks.index(source)].weights[rows]
+        return replace(self.stacks[0], weights=kept)
 
     def state(self) -> Mapping[str, Any]:
         """The weights of every look, as a tree."""
@@ -166,24 +199,33 @@ class Internal(InpaintMethod):
         common = {"provenance": seeing.made.provenance, "signature": fit.signature}
         if config.train == "auto" and min(seeing.made.covered, blind.made.covered) >= SHOWN:
             frames = finish.laid_over(seeing.frames, blind.frames)
+            origin, spread = tell(seeing, blind, frames, None)
             notes.append("nothing was left to invent: the generator was not trained")
             return FitResult(
                 frames.to(task.frames),
                 iterations=steps,
                 seconds=time.monotonic() - started,
-                weights=fit.weights(),
+                weights=fit.weights() if fit.begun.warm else None,  # as drawn, they are nothing to start from
                 notes=tuple(notes),
+                origin=origin,
+                spread=spread,
                 **common,
             )
         watch, stopped = fit.run(finish)
-        stack = finish.stacks[[look.iteration for look in watch.history].index(watch.best.iteration)]
+        notes += [fit.begun.note] if fit.begun.note else []
+        stack = finish.kept(watch)
+        origin, spread = tell(seeing, blind, watch.best.kept(), stack)
         return FitResult(
             frames=watch.best.kept().to(task.frames),
+            origin=origin,
+            spread=spread,
             stopped=stopped,
             iterations=steps + fit.pace.iteration,
             seconds=time.monotonic() - started,
             history=tuple(watch.history),
-            weights=watch.best.weights,
+            warm=fit.begun.warm,
+            # where no look beat the copies, what the generator has learned is still more than what it began with
+            weights=watch.best.weights if watch.best.iteration else fit.weights(),
             notes=(*notes, f"mean weights: {stack.common()}"),
             **common,
         )
@@ -210,8 +252,10 @@ class Internal(InpaintMethod):
         blind, seeing = made["blind"], made.get("seeing", made["blind"])
         learns = config.fusion == "adapted"
         nets = adapt(blind, context.holdout, context.seed) if learns else start_nets()
-        fused = Fused(blind, nets)
-        return fused, fused if seeing is blind else Fused(seeing, nets), STEPS * learns
+        parts = None if context.holdout is None else context.holdout.parts
+        leaning = lean(nets, blind, seeing, context.holdout, context.seed) if learns else 0.0
+        fused = Fused(blind, nets, parts, leaning)
+        return fused, fused if seeing is blind else Fused(seeing, nets, parts, leaning), STEPS * learns
 
 
 METHODS = (Internal(),)

@@ -1,14 +1,15 @@
 """Convex weights of the generator's picture against the fused one, fitted on the held-out holes of the same window.
 
 The generator knows what the whole clip looks like and wins where nothing was ever shown; the fusion has real pixels and
-wins elsewhere. Picking one by its score fails often and costly, weighing does not. In bin ``b`` (shown by other frames
-or not, and how far from the hole's border) the fill is ``sum_k w_bk C_k`` with ``w_bk >= 0``, ``sum_k w_bk = 1``: least
-squares on hidden known pixels, with a ridge towards the weights of all bins together, and those towards the fusion.
+wins elsewhere. Picking one by its score fails often and costly, weighing does not. In bin ``b`` (which part of the
+hole, shown by other frames or not, how far from the hole's border) the fill is ``sum_k w_bk C_k`` with ``w_bk >= 0``,
+``sum_k w_bk = 1``: least squares on hidden known pixels, with a ridge towards the weights of the whole part, those
+towards the weights of all parts, and those towards the fusion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +28,8 @@ SMOOTHING = 5
 """Side of the box, pixels, over which weights are averaged so that bins leave no edges."""
 DISTANCES = (3.0, 10.0)
 """Limits between near, middle and far from the hole's border, pixels."""
+BINS = 2 * (len(DISTANCES) + 1)
+"""Bins of each part."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Stack:
 
     Attributes:
         names: Of the candidates.
-        weights: ``bins K``.
+        weights: ``B K``, a row for each bin of each part of the hole, part after part.
     """
 
     names: tuple[str, ...]
@@ -46,24 +49,26 @@ class Stack:
         return {n: round(float(w), 3) for n, w in zip(self.names, self.weights.mean(axis=0), strict=True)}
 
 
-def first_alone(names: tuple[str, ...]) -> Stack:
-    """Weights of 1 for the first candidate and 0 for the others, in every bin."""
-    return Stack(names, np.tile(np.eye(len(names))[0], (2 * (len(DISTANCES) + 1), 1)))
+def first_alone(names: tuple[str, ...], parts: int = 1) -> Stack:
+    """Weights of 1 for the first candidate and 0 for the others, in every bin of so many parts."""
+    return Stack(names, np.tile(np.eye(len(names))[0], (parts * BINS, 1)))
 
 
-def bins(masks: Tensor, unseen: Tensor) -> Tensor:
+def bins(masks: Tensor, unseen: Tensor, parts: Tensor | None = None) -> Tensor:
     """Which weights a pixel gets: 0 near the hole's border, 1 middle, 2 far; 3 more where no other frame shows it.
 
     Args:
         masks: ``T 1 H W`` bool.
         unseen: ``T 1 H W`` bool.
+        parts: ``T 1 H W``, which part of the hole a pixel belongs to: 6 more for each; None = they are one.
 
     Returns:
         ``T 1 H W`` int64; meaningful under ``masks`` alone.
     """
     depth = [cv2.distanceTransform(m[0].numpy().astype(np.uint8), cv2.DIST_L2, 5) for m in masks.cpu()]
     distance = torch.bucketize(torch.from_numpy(np.stack(depth)).unsqueeze(1), torch.tensor(DISTANCES))
-    return distance + (len(DISTANCES) + 1) * unseen.cpu()
+    index = distance + (len(DISTANCES) + 1) * unseen.cpu()
+    return index if parts is None else index + BINS * parts.cpu().long().clamp(min=0)
 
 
 def convex(values: np.ndarray, truth: np.ndarray, towards: np.ndarray) -> np.ndarray:
@@ -90,7 +95,7 @@ def convex(values: np.ndarray, truth: np.ndarray, towards: np.ndarray) -> np.nda
 
 
 def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout | None) -> Stack:
-    """Fit the weights of every bin.
+    """Fit the weights of every bin of every part; few pixels lean on the part's weights, and those on all parts'.
 
     Args:
         candidates: By name, ``T 3 H W``; the first is the one to trust without evidence.
@@ -99,9 +104,10 @@ def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout 
             show a pixel, and equal weights where none does.
     """
     names = tuple(candidates)
-    weights = first_alone(names).weights
+    parts = 1 + int(index.max()) // BINS
+    weights = first_alone(names, parts).weights
     first = weights[0].copy()
-    weights[len(DISTANCES) + 1 :] = 1 / len(names)
+    weights.reshape(parts, BINS, -1)[:, len(DISTANCES) + 1 :] = 1 / len(names)
     if holdout is None:
         return Stack(names, weights)
     chosen = holdout.masks.cpu()[:, 0]
@@ -110,12 +116,38 @@ def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout 
     values = np.stack([c.permute(0, 2, 3, 1)[chosen].double().numpy() for c in candidates.values()], axis=-1)
     truth = holdout.truth.cpu().permute(0, 2, 3, 1)[chosen].double().numpy()
     where = index[:, 0][chosen].numpy()
-    flat = convex(values.reshape(-1, len(names)), truth.reshape(-1), first)
-    for b in range(len(weights)):
-        mine = where == b
-        few = mine.sum() < LEAST_PIXELS
-        weights[b] = flat if few else convex(values[mine].reshape(-1, len(names)), truth[mine].reshape(-1), flat)
+
+    def fitted(mine: np.ndarray, towards: np.ndarray) -> np.ndarray:
+        if mine.sum() < LEAST_PIXELS:
+            return towards
+        return convex(values[mine].reshape(-1, len(names)), truth[mine].reshape(-1), towards)
+
+    every = fitted(np.ones(len(where), dtype=bool), first)
+    for part in range(parts):
+        common = every if parts == 1 else fitted(where // BINS == part, every)
+        for b in range(part * BINS, (part + 1) * BINS):
+            weights[b] = fitted(where == b, common)
     return Stack(names, weights)
+
+
+def held_back(stack: Stack, departure: Sequence[float]) -> Stack:
+    """Lower the weights of all but the first candidate in parts where they depart further than where they were judged.
+
+    What a generator is worth was learned on copies of the hole. Where it is several times as far from the fusion in the
+    real hole as in them, it has painted something there that the copies know nothing of, and its weights fall by as
+    much.
+
+    Args:
+        stack: The weights.
+        departure: For every part, mean squared distance to the first candidate in the real hole, as a multiple of that
+            in its copies.
+    """
+    weights = stack.weights.copy()
+    for part, times in enumerate(departure):
+        rows = weights[part * BINS : (part + 1) * BINS]
+        rows[:, 1:] /= max(1.0, times)
+        rows[:, 0] = 1 - rows[:, 1:].sum(axis=1)
+    return Stack(stack.names, weights)
 
 
 def apply_stack(stack: Stack, candidates: Mapping[str, Tensor], index: Tensor, masks: Tensor) -> Tensor:

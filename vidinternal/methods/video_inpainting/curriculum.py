@@ -45,18 +45,16 @@ def windows(total: int, batch: int) -> list[Batch]:
 def flow_batches(total: int, batch: int, strides: Sequence[int]) -> list[Batch]:
     """Every (start, stride, direction) whose run fits the clip: ``2 sum_s (T - 4 s)`` for batches of 5.
 
-    A clip shorter than a batch makes the batch shorter. A stride with no room for a run has no batch; a clip of one
-    frame has one batch without flow.
+    A clip shorter than a batch makes the batch shorter. A stride with no room for a run has no batch; where none has
+    room, as in a clip of one frame, the batches are windows without flow.
     """
     size = min(batch, total)
-    if size < 2:
-        return windows(total, batch)
     return [
         Batch(tuple(range(start, start + (size - 1) * stride + 1, stride)), sign * stride)
-        for stride in strides
+        for stride in strides_with_batches(total, batch, strides)
         for sign in (1, -1)
         for start in range(total - (size - 1) * stride)
-    ]
+    ] or windows(total, batch)
 
 
 def strides_with_batches(total: int, batch: int, strides: Sequence[int]) -> tuple[int, ...]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from torch import Tensor
+
 from vidinternal.core.contracts import FitContext, FitResult
 from vidinternal.core.seeds import generator as seeded
+from vidinternal.learn.checkpoint import restore
 from vidinternal.learn.pace import Pace
 from vidinternal.learn.state_tree import from_tree, to_tree
+from vidinternal.learn.warm_start.door import Begun, begin
 from vidinternal.learn.watch import Watch
 from vidinternal.methods.video_inpainting.config import DipVidConfig, DipVidFlowConfig
 from vidinternal.methods.video_inpainting.curriculum import (
@@ -96,23 +100,36 @@ class JointFit:
         self.watch = Watch(context, self.pace, config.patience)
         self.render_cost = _RENDER_COST * len(windows(self.total, config.batch))
         self.place = Place()
+        self.begun = Begun(context.start is not None and context.start_signature in (None, trainer.generator.signature))
         size = "x".join(map(str, trainer.footage.frames.shape))
         self.fits = f"{trainer.generator.signature}/{size}"
 
     def state(self) -> dict[str, Any]:
         """Everything the next iteration depends on, as a tree."""
         return {"trainer": self.trainer.state(), "pace": self.pace.state(), "watch": self.watch.state()} | {
-            "place": to_tree(self.place)
+            "place": to_tree(self.place),
+            "begun": to_tree(self.begun),
         }
 
     def _go_on(self) -> None:
-        """Take up the last checkpoint of a fit that was killed, if there is one."""
+        """Take up the last checkpoint of a fit that was killed; else begin from what finished windows offer."""
         saved = self.context.checkpoint.load("fit", self.fits) if self.context.checkpoint is not None else None
         if saved is not None:
             self.trainer.load_state(saved["trainer"])
             self.pace.load_state(saved["pace"])
             self.watch.load_state(saved["watch"])
-            self.place = from_tree(Place, saved["place"])
+            self.place, self.begun = from_tree(Place, saved["place"]), from_tree(Begun, saved["begun"])
+        elif self.context.starts is not None and self.context.start is None:
+            generator = self.trainer.generator
+            self.begun = begin(generator.network, generator.signature, self.context, self._score)
+
+    def _score(self) -> float | None:
+        """What the network as it is is worth on the held-out pixels, dB; None where nothing is held out."""
+        holdout = self.context.holdout
+        return None if holdout is None else holdout.score(self._render())
+
+    def _render(self) -> Tensor:
+        return assemble(self.total, self.config.batch, self.trainer.render)
 
     def run(self) -> FitResult:
         """Train, from the last checkpoint if there is one, and return the best output."""
@@ -131,7 +148,20 @@ class JointFit:
             history=tuple(self.watch.history),
             weights=best.weights,
             signature=self.trainer.generator.signature,
+            learned_flow=self._learned_flow(best.weights),
+            notes=(self.begun.note,) if self.begun.note else (),
+            warm=self.begun.warm,
         )
+
+    def _learned_flow(self, weights: Mapping[str, Tensor]) -> Tensor | None:
+        """``T 2 H W`` pixels to the next frame, of the best weights; None where the network makes no such flow.
+
+        Training is over: the network is left with these weights.
+        """
+        if 1 not in self.trainer.footage.flow_scale:
+            return None
+        restore(self.trainer.generator.network, weights, "best weights")
+        return assemble(self.total, self.config.batch, self.trainer.render_flow).float().cpu()
 
     def _train(self) -> str:
         """Go through the schedule; return why it ended."""
@@ -196,5 +226,4 @@ class JointFit:
         history = self.watch.history
         if history and history[-1].iteration == self.pace.iteration:
             return
-        frames = assemble(self.total, self.config.batch, self.trainer.render)
-        self.watch.look(frames, self.trainer.objective.values(), self.trainer.generator.weights)
+        self.watch.look(self._render(), self.trainer.objective.values(), self.trainer.generator.weights)

@@ -55,7 +55,7 @@ class InternalLearning(InpaintMethod):
             result = PerFrameFit(Footage.of(task, noise, (), context.device), config, context).run()
         else:
             result = _joint_fit(task, noise, config, context).run()
-        notes = _notes(task, config, context, result)
+        notes = (*result.notes, *_notes(task, config, context, result))
         return replace(result, frames=result.frames.to(task.frames), notes=notes)
 
 
@@ -99,9 +99,11 @@ def _notes(
     if isinstance(config, DipVidConfig) and total < config.batch:
         notes.append(f"batches of {total} instead of {config.batch} frames: the window has no more")
     if isinstance(config, DipVidFlowConfig):
-        left_out = sorted(set(config.strides) - set(strides_with_batches(total, config.batch, config.strides)))
+        used = strides_with_batches(total, config.batch, config.strides)
+        left_out = sorted(set(config.strides) - set(used))
         if left_out:
-            notes.append(f"no batch fits {total} frames at stride {', '.join(map(str, left_out))}: left out")
+            rest = "left out" if used else "trained without flow"
+            notes.append(f"no batch fits {total} frames at stride {', '.join(map(str, left_out))}: {rest}")
         if config.w_p and config.vgg_weights is None:
             notes.append("the perceptual term L_p is off: vgg_weights is not given")
     if context.holdout is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from vidinternal.core.seeds import branch
 from vidinternal.learn.pace import Pace
 from vidinternal.learn.state_tree import from_tree, to_tree
 from vidinternal.learn.stopping import BestSoFar
+from vidinternal.learn.warm_start.door import Begun, audition
 from vidinternal.learn.watch import not_finite
 from vidinternal.methods.video_inpainting.config import DipConfig
 from vidinternal.methods.video_inpainting.curriculum import Batch
@@ -45,12 +46,14 @@ class _Done:
         weights: Of the last frame's network.
         reasons: Why each fit ended.
         history: One point for each frame.
+        begun: What each fit began from.
     """
 
     frames: Tensor
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     history: tuple[HistoryPoint, ...] = ()
+    begun: tuple[Begun, ...] = ()
 
 
 class PerFrameFit:
@@ -87,10 +90,14 @@ class PerFrameFit:
             self.done, running = from_tree(_Done, saved["done"]), saved["running"]
             self.done.frames = self.done.frames.to(self.footage.frames)
         done, signature = self.done, self.shape.signature()
+        starts = None if self.context.start is not None else self.context.starts
+        offered = None if starts is None else starts.of(signature)
         for number in range(len(done.history), len(self.wanted)):
             index = self.wanted[number]
             generator = self._generator(index)
             signature = generator.signature
+            if running is None and offered is not None:
+                done.begun = (*done.begun, audition(generator.network, offered, self._scorer(index, generator)))
             fit, running = self._fit(index, number, generator, running), None
             done.frames[index] = fit.frame
             done.weights = fit.weights
@@ -107,7 +114,22 @@ class PerFrameFit:
             history=done.history,
             weights=done.weights,
             signature=signature,
+            notes=self._told(),
+            warm=any(b.warm for b in done.begun) or self.context.start is not None,
         )
+
+    def _scorer(self, index: int, generator: Generator) -> Callable[[], float | None]:
+        """What a frame's network as it is is worth on the held-out pixels of the frame; None where there are none."""
+        holdout = self._holdout(index)
+        trainer = Trainer(self.footage, generator, self.config)
+        rows = range(index, index + 1)
+        return lambda: None if holdout is None else holdout.score(trainer.render(rows))
+
+    def _told(self) -> tuple[str, ...]:
+        if not self.done.begun:
+            return ()
+        warm = sum(b.warm for b in self.done.begun)
+        return (f"{warm} of {len(self.done.begun)} frames began warm; the first: {self.done.begun[0].note}",)
 
     def _generator(self, index: int) -> Generator:
         device = self.footage.frames.device

@@ -200,6 +200,12 @@ class Trainer:
         with torch.no_grad():
             return self.generator(noise).image
 
+    def render_flow(self, rows: range) -> Tensor:
+        """``N 2 H W`` pixels, flow to the next frame as the network sees it, for frames generated together."""
+        noise = self.footage.noise[rows.start : rows.stop].contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            return self.generator.flow(self.generator(noise), 1) * self.footage.flow_scale[1]
+
     def _features(self, image: Tensor) -> list[Tensor]:
         if self.vgg is None:
             raise ValueError("no perceptual network")

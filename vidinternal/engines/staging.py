@@ -1,0 +1,124 @@
+"""Jobs whose clip, mask or result is at a URL: fetched before, put there after, on whatever machine they run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vidinternal.core.durable import make_folder, read_sealed, write_sealed
+from vidinternal.core.errors import UserError
+from vidinternal.core.stop import Stop
+from vidinternal.engines.base import Outcome
+from vidinternal.engines.remote import Place
+from vidinternal.runner.job import Job, Observer
+
+Try = Callable[[Job, "Observer | None", "Stop | None"], Outcome]
+
+
+@dataclass(frozen=True)
+class StagedJob(Job):
+    """A job with URLs; its paths are where things are put on the machine that does it.
+
+    Attributes:
+        source_url: Of the clip; empty where ``inputs.source`` is a file that is there.
+        mask_url: Of the mask; the same.
+        output_url: Where the result goes; empty where ``inputs.destination`` is its place.
+        bank_url: Where weights pass from machine to machine; empty where the bank is on a disk all share.
+    """
+
+    source_url: str = ""
+    mask_url: str = ""
+    output_url: str = ""
+    bank_url: str = ""
+
+
+def stage_root(workspace: Path | None) -> Path:
+    """Where clips are put that come from URLs; the same on every machine."""
+    return workspace or Path(tempfile.gettempdir()) / f"vidinternal-{os.getuid()}"
+
+
+def stage_folder(root: Path, *urls: str) -> Path:
+    """The folder of one clip there."""
+    return root / hashlib.sha256("\n".join(urls).encode()).hexdigest()[:16]
+
+
+def run_staged(job: StagedJob, observer: Observer | None, stop: Stop | None, attempt: Try) -> Outcome:
+    """Fetch what the job needs, do it, put its result where it belongs; what failed stays for the next try."""
+    inputs = job.inputs
+    try:
+        if job.source_url:
+            _fetched(job.source_url, inputs.source)
+        if job.mask_url and inputs.mask is not None:
+            _fetched(job.mask_url, inputs.mask)
+        groups, bank = _starts(job)
+        if job.bank_url and bank is not None:
+            _fetch_groups(job.bank_url, bank, groups)
+        outcome = attempt(replace(job), observer, stop)
+        if outcome.result is None:
+            return outcome
+        group = (outcome.result.record.get("warm_start") or {}).get("group")
+        if job.bank_url and bank is not None and group:
+            _put_group(job.bank_url, bank, group)
+        if job.output_url:
+            Place(job.output_url).put(inputs.destination)
+    except UserError as error:
+        return Outcome(inputs.source, None, error.message, error.exit_code)
+    shutil.rmtree(_own_folder(job), ignore_errors=True)
+    return outcome
+
+
+def _own_folder(job: StagedJob) -> Path:
+    """The folder that holds what was staged for this job alone."""
+    return (job.inputs.source if job.source_url else job.inputs.destination).parent.parent
+
+
+def _fetched(url: str, to: Path) -> None:
+    """Fetch a file unless it is there as it is at its URL now."""
+    seen = to.with_name(f".{to.name}.key")
+    key = Place(url).key()
+    known, _ = read_sealed(seen)
+    if key is not None and to.exists() and known == {"key": key}:
+        return
+    with suppress(FileNotFoundError):
+        seen.unlink()
+    shutil.rmtree(to, ignore_errors=True) if to.is_dir() else to.unlink(missing_ok=True)
+    Place(url).fetch(to)
+    if key is not None:
+        write_sealed(seen, {"key": key})
+
+
+def _starts(job: Job) -> tuple[list[str], Path | None]:
+    """The groups of weights that a job names, and the bank they are to be in."""
+    named = {s.partition("=")[0]: s.partition("=")[2] for s in job.sets}
+    groups = named.get("inpaint.starts", "").strip("[]")
+    bank = named.get("inpaint.bank")
+    return [g.strip() for g in groups.split(",") if g.strip()], Path(bank) if bank else None
+
+
+def _files_of_group(names: Sequence[str], group: str) -> list[str]:
+    return [n for n in names if n.rpartition("/")[2].startswith(f"{group}-")]
+
+
+def _fetch_groups(url: str, bank: Path, groups: Sequence[str]) -> None:
+    wanted = [g for g in groups if not list((bank / "entries").glob(f"{g}-*.json"))]
+    if not wanted:
+        return
+    names = Place(url).names()
+    for group in wanted:
+        # weights first: an entry speaks of weights that are there
+        for name in sorted(_files_of_group(list(names), group), reverse=True):
+            make_folder((bank / name).parent)
+            Place(names[name]).fetch(bank / name)
+
+
+def _put_group(url: str, bank: Path, group: str) -> None:
+    for folder in ("weights", "entries"):
+        for path in sorted((bank / folder).glob(f"{group}-*")):
+            if not path.name.startswith("."):
+                Place(url).below(f"{folder}/{path.name}").put(path)

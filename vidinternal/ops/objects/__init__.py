@@ -1,0 +1,1 @@
+"""What every follower of objects shares: hints put on frames, paths, what is masked of them, what a person sees."""
