@@ -76,7 +76,7 @@ def ours(case: Labelled, start: str, options: BenchOptions) -> tuple[np.ndarray,
         ``T H W`` bool and everything that was found.
     """
     method, clip = mask_method("track"), ArrayView(case.frames)
-    config = method.card.config.model_validate({"soft": 0, "shutter": 0.0})
+    config = method.card.config.model_validate({"soft": 0, "shutter": 0.0, "level": 0.5})
     texts = (f"mask={START}@0",)
     if start == "box":
         texts = tuple(f"part{k}:box={x},{y},{w},{h}@0" for k, (x, y, w, h) in enumerate(case.boxes()))

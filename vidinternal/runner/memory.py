@@ -26,6 +26,9 @@ SHARE = 0.6
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _FILE = "memory.json"
 
+_TRIM = getattr(ctypes.pythonapi, "malloc_trim", None)
+"""Of the C library that this process runs on; found once, no library is opened for it."""
+
 
 def parse_memory(text: str, where: str = "--memory") -> int:
     """Turn ``8G``, ``512M``, ``1.5GiB`` or ``6000 MB`` into bytes; a unit is always a power of 1024.
@@ -136,9 +139,8 @@ def give_back() -> None:
     The allocator keeps what big tensors leave behind in pieces, a little more after every window: on a long clip that
     adds up to more than a window takes.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    if _TRIM is not None:
+        _TRIM(0)
 
 
 def memory_part(plan: MemoryPlan, spec: PipelineSpec, info: ClipInfo) -> str | None:

@@ -14,7 +14,7 @@ from vidinternal.core.contracts import Checkpoints
 from vidinternal.core.finding import Asked, FindContext
 
 HEIGHT, WIDTH, SIDE = 72, 112, 20
-QUICK = {"first_steps": 12, "steps": 1, "soft": 0, "shutter": 0.0}
+QUICK = {"first_steps": 12, "steps": 1, "soft": 0, "shutter": 0.0, "level": 0.5}
 
 
 class Clip(ArrayView):

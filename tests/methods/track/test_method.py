@@ -77,6 +77,13 @@ def test_the_extents_hold_every_mask(walk: tuple[Clip, np.ndarray], followed: Fo
     assert masks(grown, clip, config).sum() > masks(followed, clip).sum()
 
 
+def test_a_lower_level_masks_what_a_higher_one_does_and_more(walk: tuple[Clip, np.ndarray], followed: Found) -> None:
+    clip, _ = walk
+    high, low = (masks(followed, clip, settings(level=level)) for level in (0.5, 0.1))
+    assert not (high & ~low).any()
+    assert low.sum() > high.sum()
+
+
 def test_there_is_something_to_look_at(followed: Found) -> None:
     sheet = cv2.imdecode(np.frombuffer(followed.files["sheet.png"], np.uint8), cv2.IMREAD_COLOR)
     assert sheet is not None

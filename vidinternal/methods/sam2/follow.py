@@ -77,7 +77,7 @@ class Sam:
         sure, possible = float((logits > 1).sum()), float((logits > -1).sum())
         seen = bool((logits > 0).any())
         # an outline that moves with the level it is cut at is in doubt (the stability score of ``ravi2024sam2``)
-        confidence = float(hinted) if seen and hinted else (sure / possible if seen else 0.0)
+        confidence = (1.0 if hinted else max(0.01, sure / possible)) if seen else 0.0
         return belief, confidence, self._motion(shot, index, belief > 0.5)
 
     def _motion(self, shot: Shot, index: int, mask: np.ndarray) -> tuple[float, float]:

@@ -131,13 +131,14 @@ def _track(
             continue
         if shot.start > 0 and any(s.index == shot.start for s in own):
             notes.append(f"{name}: the hint on frame {shot.start} stands at a cut; it counts after the cut")
-        beliefs = [path.belief(row, size) for row in range(len(shot))]
-        for row, belief in enumerate(beliefs):
-            way = (float(path.motion[row, 0]), float(path.motion[row, 1]))
-            written.add(belief, float(path.confidence[row]), way)
-        for first, last in stretches([bool((b > 0.5).any()) for b in beliefs]):
+        seen: list[bool] = []
+        for row in range(len(shot)):
+            belief = path.belief(row, size)
+            seen.append(bool((belief > 0.5).any()))
+            written.add(belief, float(path.confidence[row]), (float(path.motion[row, 0]), float(path.motion[row, 1])))
+        for first, last in stretches(seen):
             before = first - 1 if first else min(last + 1, len(shot) - 1)
-            gone = leaves(beliefs[before], path.motion[before].numpy())
+            gone = leaves(path.belief(before, size), path.motion[before].numpy())
             lost.append((shot.start + first, shot.start + last, WHY[gone]))
     notes += told(name, shots, lost, unhinted)
     anchors = tuple(sorted(s.index for s in own))

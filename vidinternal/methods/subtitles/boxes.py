@@ -46,12 +46,11 @@ def _shape(close: Close, touched: np.ndarray) -> np.ndarray | None:
     rim = max(2, round(0.15 * close.height))
     edge = np.ones_like(touched)
     edge[rim:-rim, rim:-rim] = False
-    moves = float(np.median(close.spread[edge]))
-    if moves > 5:
-        return cv2.GaussianBlur(close.spread.astype(np.float32), (5, 5), 0) < 0.75 * moves
     change = changed(close)
     if change is None:
-        return None
+        moves = float(np.median(close.spread[edge]))
+        still = cv2.GaussianBlur(close.spread.astype(np.float32), (5, 5), 0) < 0.75 * moves
+        return still if moves > 5 else None
     noise = float(np.percentile(change[edge], 80))
     return cv2.GaussianBlur(change.astype(np.float32), (5, 5), 0) > max(5.0, 2.0 * noise)
 

@@ -181,7 +181,8 @@ class Finder:
             return
         said = self._read(close, look)
         unread = self._config.detector == "ocr" or verdict.score < 1 or (letters(look) < 6 and not proven(close, look))
-        if said == "" and unread:
+        # What is in doubt needs someone who reads.
+        if (said == "" and unread) or (said is None and verdict.score < 0.75):
             return
         name = self._keep(close, look, verdict.score, said=said)
         self._box(close, look, verdict.score, name)

@@ -47,12 +47,13 @@ def judge(close: Close, look: Glyphs, crossed: bool, size: tuple[int, int]) -> V
         size: Height and width of the picture.
     """
     at_once = all(bound.alone and bound.fade == 0 for bound in (close.begin, close.finish))
-    if proven(close, look) and not beside(close):
+    moved = beside(close)
+    if proven(close, look) and not moved:
         return Verdict(1.0, "came or went at once, and stood still")
     refused = _shape(close, look) or ("cut off by the border" if _at_border(close, look, size) and not at_once else "")
     slow = max(close.begin.fade, close.finish.fade) > _SLOW
     refused = refused or ("comes or goes too slowly" if slow and not _outlined(look) else "")
-    if refused or beside(close):
+    if refused or moved:
         return Verdict(0.0, refused or "moved there")
     held = crossed or _held(close, look)
     by_itself = sum(bound.alone for bound in (close.begin, close.finish))
@@ -62,10 +63,8 @@ def judge(close: Close, look: Glyphs, crossed: bool, size: tuple[int, int]) -> V
     if not _drawn(look):
         return Verdict(0.0, "neither outlined nor many letters, and did not come and go by itself")
     if by_itself == 1 and (excused or held):
-        return Verdict(0.9, "came or went by itself")
-    if held:
-        return Verdict(0.8, "held while the picture moved")
-    return Verdict(0.0, "nothing tells it from the picture")
+        return Verdict(0.9 if held else 0.7, "came or went by itself")
+    return Verdict(0.8, "held while the picture moved") if held else Verdict(0.0, "nothing tells it from the picture")
 
 
 def proven(close: Close, look: Glyphs) -> bool:
@@ -76,18 +75,21 @@ def proven(close: Close, look: Glyphs) -> bool:
     bounds = (close.begin, close.finish)
     if not all(bound.alone or not bound.seen for bound in bounds) or look.strokes.sum() < _MANY:
         return False
-    hard = [bound for bound in bounds if bound.alone and bound.fade <= 1 and _at_once(close, bound, look.strokes)]
-    return len(hard) >= 1 and _text_like(close, look)
+    both = all(bound.alone for bound in bounds)
+    # What moves fast hides a still part of the scene at once, too, but hardly its strokes alone, and not twice.
+    clear = 1.0 if both else 2.5
+    hard = [bound for bound in bounds if bound.alone and bound.fade <= 1 and _at_once(close, bound, look, clear)]
+    return len(hard) == (2 if both else 1) and _text_like(close, look)
 
 
-def _at_once(close: Close, bound: Bound, own: np.ndarray) -> bool:
-    """Whether most strokes change there, far more than the picture around."""
-    if bound.outside is None:
+def _at_once(close: Close, bound: Bound, look: Glyphs, clear: float) -> bool:
+    """Whether most strokes change there, more than the picture around by a factor."""
+    change = bound.change
+    if change is None:
         return False
-    change = np.abs(close.template - bound.outside).max(-1)
     far = ~(cv2.dilate(close.region.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0)
     noise = float(np.percentile(change[far], 90)) if far.any() else 0.0
-    return float(np.percentile(change[own], 25)) > max(24.0, noise)
+    return float(np.percentile(change[look.strokes], 25)) > max(24.0, clear * noise)
 
 
 def _text_like(close: Close, look: Glyphs) -> bool:

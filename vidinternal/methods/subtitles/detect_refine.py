@@ -36,6 +36,7 @@ class Bound:
         seen: Whether it really appears there; False where the clip ends or begins.
         alone: Whether the picture around stays as it is while it appears: no cut.
         outside: ``h w 3`` float32, the picture without it, the frame next to it; None where there is none.
+        change: ``h w`` float32, how much that one differs from the frame that shows all of it; None as there.
     """
 
     frame: int
@@ -43,6 +44,7 @@ class Bound:
     seen: bool
     alone: bool
     outside: np.ndarray | None
+    change: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,9 @@ def around_it(full: FullFrames, close: Close, pad: int) -> Close | None:
     frames = Frames(full, box)
     around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     bounds = [
-        _bounded(frames, old.frame, way, old.fade, (count, around)) if old.seen else replace(old, outside=None)
+        _bounded(frames, old.frame, way, old.fade, (count, around))
+        if old.seen
+        else replace(old, outside=None, change=None)
         for old, way in ((close.begin, -1), (close.finish, 1))
     ]
     return _close(frames, (bounds[0], bounds[1]), mask, box)
@@ -353,4 +357,4 @@ def _bounded(frames: Frames, frame: int, direction: int, fade: int, where: tuple
     change = np.abs(outside - within).max(-1)
     ring, core = change[~grown], change[around]
     alone = bool(ring.size) and float(np.median(ring)) < 0.35 * float(np.median(core)) and float(np.median(core)) > 15
-    return Bound(frame, fade, True, alone, outside)
+    return Bound(frame, fade, True, alone, outside, change)

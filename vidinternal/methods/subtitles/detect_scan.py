@@ -91,6 +91,7 @@ class Runs:
     traces: list[Trace] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._over = False
         self._color = np.zeros((*self.size, 3), np.uint8)
         self._began = np.zeros(self.size, np.int32)
         self._hits = np.zeros(self.size, np.int32)
@@ -115,12 +116,16 @@ class Runs:
 
     def close(self) -> None:
         """The clip is over: what still holds ends here."""
+        self._over = True
         self._tell(np.ones(self.size, bool))
         self._tell(np.zeros(self.size, bool))
 
     def _tell(self, broken: np.ndarray) -> None:
         length = self.looks - self._began
-        ended = broken & (length >= self.least) & (self._hits * 10 >= length * 7) & (self._hits > 0)
+        # What the border of the clip cuts off may have stayed longer.
+        cut = (self._began == 0) | self._over
+        enough = length >= np.where(cut, max(2, (self.least + 1) // 2), self.least)
+        ended = broken & enough & (self._hits * 10 >= length * 7) & (self._hits > 0)
         # One look of patience: compression lets strokes that go together break in two neighbouring looks.
         fresh = ended & (self._gone == 0)
         joined = self._gone > 0

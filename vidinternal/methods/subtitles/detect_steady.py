@@ -42,6 +42,8 @@ class Steady:
     def __post_init__(self) -> None:
         self._last: np.ndarray | None = None
         self._began = 0
+        self._views = 0
+        self._all = np.zeros((4, *self.size), np.float32)
         self._clear()
 
     def _clear(self) -> None:
@@ -71,6 +73,8 @@ class Steady:
         """End a window."""
         if self._count < 3:
             return
+        self._views += self._count
+        self._all += np.stack([*self._sums, self._sizes, self._moved])
         mean = cv2.magnitude(self._sums[0], self._sums[1]) / self._count
         side = max(9, self.size[0] // 18) | 1
         moves = cv2.blur(self._moved, (side, side)) / max(1, self._count - 1) > _MOVES
@@ -81,7 +85,8 @@ class Steady:
         self._clear()
 
     def lines(self) -> Iterator[Line]:
-        """Shapes of edges that held for two windows at least, or for all of the clip."""
+        """Shapes of edges that held for two windows at least, or for all of the clip; those of all of it first."""
+        yield from self._always()
         pixels = self.size[0] * self.size[1]
         held = np.zeros(self.size, np.int32)
         best = np.zeros((3, *self.size), np.int32)
@@ -102,6 +107,23 @@ class Steady:
                 spans = best[:, y : y + h, x : x + w][:, own]
                 first, last = int(np.median(spans[1])), int(np.median(spans[2]))
                 yield Line(self.windows[first][0], self.windows[last][1], (y, y + h, x, x + w), own)
+
+    def _always(self) -> Iterator[Line]:
+        """Shapes of edges that held from the first look to the last, while the picture moved."""
+        if len(self.windows) < 2:
+            return
+        across, down, sizes, moved = self._all
+        mean = cv2.magnitude(across, down)
+        side = max(9, self.size[0] // 18) | 1
+        moves = cv2.blur(moved, (side, side)) / max(1, self._views - 1) > _MOVES
+        holds = (mean > _EDGE * self._views) & (mean > 0.75 * sizes) & moves
+        joined = cv2.morphologyEx(holds.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 15), np.uint8))
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        for label in range(1, count):
+            x, y, w, h, _area = (int(v) for v in stats[label])
+            own = holds[y : y + h, x : x + w] & (labels[y : y + h, x : x + w] == label)
+            if own.sum() >= 60 and 6 <= h <= self.size[0] * 0.35 and w >= 6:
+                yield Line(0, self.looks - 1, (y, y + h, x, x + w), own)
 
 
 def steady_cover(full: FullFrames, close: Close, grow: int) -> np.ndarray | None:

@@ -44,11 +44,7 @@ class Glyphs:
 
 def changed(close: Close) -> np.ndarray | None:
     """How much every pixel changes when the overlay comes and when it goes, the lesser; None if neither was seen."""
-    changes = [
-        np.abs(close.template - bound.outside).max(-1)
-        for bound in (close.begin, close.finish)
-        if bound.alone and bound.outside is not None
-    ]
+    changes = [bound.change for bound in (close.begin, close.finish) if bound.alone and bound.change is not None]
     return np.min(changes, 0) if changes else None
 
 
@@ -58,7 +54,7 @@ def glyphs(close: Close, grow: int) -> Glyphs | None:
     far = ~(cv2.dilate(close.region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
     if far.sum() < 20:
         far = ~close.strokes
-    color = stroke_color(close, far)
+    color = stroke_color(close, far, _coming(close, change, far))
     if color is None:
         return None
     strokes = _strokes(close, color, change, far)
@@ -69,7 +65,8 @@ def glyphs(close: Close, grow: int) -> Glyphs | None:
     if change is not None:
         touched |= _also_changed(change, touched, far, close)
     touched |= _also_still(close, strokes, far)
-    fill, outline = _colors(close, touched, far)
+    own = touched if change is None else touched & _comes(change, far)
+    fill, outline = _colors(close, touched if own.sum() < 40 else own, far)
     if fill is not None and np.abs(color - np.array(fill)).max() > 60:
         # The commonest colour was that of the outline, which dark places of the picture hide. Letters are told by
         # their inside, and the outline reaches as far from it there as elsewhere.
@@ -77,6 +74,12 @@ def glyphs(close: Close, grow: int) -> Glyphs | None:
         if inside.sum() >= 8:
             strokes, reach = inside, _reach(close, inside, change)
             touched |= _grown(strokes, reach)
+    if outline is not None or change is not None:
+        # Where the picture has the outline's colour it cannot be seen: it is as wide there as elsewhere.
+        usual = max(3, round(0.16 * close.height))
+        least = max(2, round(0.16 * close.height), min(max(reach), usual))
+        up, down, left, right = (max(r, least) for r in reach)
+        touched |= _grown(strokes, (up, down, left, right))
     base = np.median(close.template[far], 0) if far.any() else np.zeros(3)
     cover = _soft(close, strokes, touched, change)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1,) * 2)
@@ -92,9 +95,28 @@ def glyphs(close: Close, grow: int) -> Glyphs | None:
     )
 
 
-def stroke_color(close: Close, far: np.ndarray) -> np.ndarray | None:
+def _noise(change: np.ndarray, far: np.ndarray, percent: float) -> float:
+    """How much the picture itself changes there."""
+    return float(np.percentile(change[far], percent)) if far.any() else 0.0
+
+
+def _comes(change: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """What changes far more than the picture itself as the overlay comes and goes, ``h w`` bool."""
+    return change > max(24.0, 1.5 * _noise(change, far, 90))
+
+
+def _coming(close: Close, change: np.ndarray | None, far: np.ndarray) -> np.ndarray:
+    """Of the strokes that small pictures saw, those that come and go with it; all where that was not seen."""
+    if change is None:
+        return close.strokes
+    near = cv2.dilate(close.strokes.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    comes = near & _comes(change, far)
+    return comes if comes.sum() >= max(20, 0.1 * close.strokes.sum()) else close.strokes
+
+
+def stroke_color(close: Close, far: np.ndarray, own: np.ndarray) -> np.ndarray | None:
     """The commonest colour of its strokes, inside or outline, that is not the picture's own, RGB 0 to 255."""
-    still = close.strokes & (close.spread <= max(8.0, float(np.percentile(close.spread[close.strokes], 60))))
+    still = own & (close.spread <= max(8.0, float(np.percentile(close.spread[own], 60)))) if own.any() else own
     colors = close.template[still]
     if len(colors) < 8:
         return None
@@ -121,13 +143,14 @@ def _strokes(close: Close, color: np.ndarray, change: np.ndarray | None, far: np
     found = near & still & close.region
     if change is None:
         return _own_pieces(found, close)
-    # Pieces of the picture with the fill's colour do not change when the overlay comes.
-    noise = float(np.percentile(change[far], 75)) if far.any() else 0.0
+    # Where the picture has the fill's colour, the rim of a stroke still changes: far from all change is picture.
+    close_by = cv2.dilate(_comes(change, far).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    found &= close_by
     count, found_labels = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
     labels = np.asarray(found_labels, np.int64)
     total = np.bincount(labels.ravel(), minlength=count).astype(float)
     mean = np.bincount(labels.ravel(), weights=change.ravel(), minlength=count) / np.maximum(1, total)
-    kept = mean > max(12.0, 1.5 * noise)
+    kept = mean > max(12.0, 1.5 * _noise(change, far, 75))
     kept[0] = False
     return kept[labels]
 
@@ -160,12 +183,16 @@ def _shells(strokes: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _reach(close: Close, strokes: np.ndarray, change: np.ndarray | None) -> tuple[int, int, int, int]:
     """How far, in pixels, the overlay reaches beyond its strokes, each way."""
-    most = max(6, round(0.35 * close.height))
+    most = limit = max(6, round(0.35 * close.height))
     distance, way = _shells(strokes, most)
     # What changes with the overlay tells its rim best; the picture itself is uneven: only where nothing else does.
     moving = float(np.median(close.spread[~close.region])) > 5 if (~close.region).any() else False
     signals = ([] if change is None else [change]) + ([close.spread] if moving else [])
-    signals = signals or [*np.moveaxis(close.template, -1, 0)]
+    if not signals:
+        # Shades of the picture look like a rim: no farther than outlines usually reach.
+        signals, limit = [*np.moveaxis(close.template, -1, 0)], max(2, round(0.16 * close.height))
+    # A twentieth of what the strokes change by is the faintest halo that counts.
+    floors = [3.0 if signal is not change else max(3.0, 0.05 * float(signal[strokes].mean())) for signal in signals]
     reach = []
     for direction in range(4):
         mine = way == direction
@@ -175,18 +202,18 @@ def _reach(close: Close, strokes: np.ndarray, change: np.ndarray | None) -> tupl
             ring = (distance > shell - 0.5) & (distance <= shell + 0.5) & mine
             if ring.sum() < 8 or out.sum() < 8:
                 break
-            if any(_differs(signal[ring], signal[out]) for signal in signals):
+            if any(_differs(signal[ring], signal[out], least) for signal, least in zip(signals, floors, strict=True)):
                 touched = shell
             elif shell - touched >= 2:
                 break
-        reach.append(touched)
+        reach.append(min(touched, limit))
     return reach[0], reach[1], reach[2], reach[3]
 
 
-def _differs(ring: np.ndarray, out: np.ndarray) -> bool:
+def _differs(ring: np.ndarray, out: np.ndarray, least: float) -> bool:
     """Whether the means differ by more than what is seen and than chance, pixels being alike over some distance."""
     error = float(np.sqrt(ring.var() / max(1, len(ring) / 12) + out.var() / max(1, len(out) / 12)))
-    return abs(float(ring.mean()) - float(out.mean())) > max(3.0, 3.0 * error)
+    return abs(float(ring.mean()) - float(out.mean())) > max(least, 3.0 * error)
 
 
 def _grown(strokes: np.ndarray, reach: tuple[int, int, int, int]) -> np.ndarray:
@@ -203,11 +230,19 @@ def _grown(strokes: np.ndarray, reach: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _also_changed(change: np.ndarray, touched: np.ndarray, far: np.ndarray, close: Close) -> np.ndarray:
-    """Pieces near strokes that come and go with them: dots, parts of another colour."""
-    noise = float(np.percentile(change[far], 98)) if far.any() else 0.0
-    pieces = (change > max(24.0, 2.0 * noise)) & close.region
-    pieces = cv2.morphologyEx(pieces.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    return cv2.dilate(pieces.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 if (pieces & ~touched).any() else touched
+    """What comes and goes with the strokes, near them: dots, parts of another colour, shadow and halo.
+
+    Faint change counts where it is joined to what is there already, or to strong change.
+    """
+    sure = touched | _comes(change, far)
+    faint = (change > max(10.0, 2.5 * _noise(change, far, 90))) & close.region
+    faint = cv2.morphologyEx((faint | touched).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    _count, found = cv2.connectedComponents(faint, connectivity=8)
+    labels = np.asarray(found, np.int64)
+    own = np.zeros(int(labels.max()) + 1, bool)
+    own[labels[sure & close.region]] = True
+    own[0] = False
+    return own[labels]
 
 
 def _also_still(close: Close, strokes: np.ndarray, far: np.ndarray) -> np.ndarray:

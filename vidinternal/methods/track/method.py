@@ -66,13 +66,13 @@ class TrackObjects(MaskMethod):
         context.progress(1.0, f"{len(tracks)} object{'s' * (len(tracks) != 1)} followed")
         return Found(
             facts=facts_of(tracks, worklist, spans, excluded(hints, place)),
-            arrays=arrays_of(tracks, dark, clip, context.asked, Reach(config.soft, config.shutter)),
+            arrays=arrays_of(tracks, dark, clip, context.asked, Reach(config.soft, config.shutter, config.level)),
             files=looks(frames, tracks, len(clip), everything),
         )
 
     def masks(self, found: Found, request: SpanRequest, config: Config) -> MaskedSpan:
         """The objects in a span of frames, and what was given or drawn beside them."""
-        return masks_of(found, request, Reach(config.soft, config.shutter))
+        return masks_of(found, request, Reach(config.soft, config.shutter, config.level))
 
 
 def _share(seed: Seed) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -60,7 +60,7 @@ def masks_of(found: Found, request: SpanRequest, reach: Reach) -> MaskedSpan:
         small = (facts["size"][0], facts["size"][1])
         mine = cover(_path(found, f"{k}."), small, span, request.clip, reach)
         if f"{k}.shadow.boxes" in found.arrays:
-            mine |= cover(_path(found, f"{k}.shadow."), small, span, request.clip, Reach(reach.soft, 0.0))
+            mine |= cover(_path(found, f"{k}.shadow."), small, span, request.clip, replace(reach, shutter=0.0))
         for row, index in enumerate(span):
             if facts["when"] is not None and not any(a <= index < b for a, b in facts["when"]):
                 mine[row] = False

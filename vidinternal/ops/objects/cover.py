@@ -14,8 +14,6 @@ from vidinternal.ops.masks import dilate
 from vidinternal.ops.objects.path import Path
 
 _PIECE = 8
-_LEVEL = 0.5
-"""Belief from which a pixel is masked."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,12 @@ class Reach:
     Attributes:
         soft: Pixels all around.
         shutter: Share of the way to the next frame that its border is smeared over.
+        level: Belief from which a pixel is masked.
     """
 
     soft: int
     shutter: float
+    level: float = 0.5
 
 
 def extents(path: Path, small: tuple[int, int], full: tuple[int, int], reach: Reach) -> np.ndarray:
@@ -75,7 +75,8 @@ def cover(path: Path, small: tuple[int, int], span: range, clip: ClipView, reach
             if mine[row, 1] == 0:
                 continue
             belief = cv2.resize(path.belief(index, small), clip.size[::-1], interpolation=cv2.INTER_LINEAR)
-            fitted = _fitted(pictures[row], np.ascontiguousarray(belief[y0:y1, x0:x1]), clip.size[0] / small[0])
+            inside = np.ascontiguousarray(belief[y0:y1, x0:x1])
+            fitted = _fitted(pictures[row], inside, clip.size[0] / small[0]) > reach.level
             way = path.motion[index].numpy() * np.array([clip.size[1] / small[1], clip.size[0] / small[0]])
             masks[index - span.start, 0, y0:y1, x0:x1] = _grown(fitted, way * reach.shutter, reach.soft)
     return masks
@@ -93,9 +94,9 @@ def guided(guide: np.ndarray, wanted: np.ndarray, radius: int, eps: float) -> np
 
 
 def _fitted(picture: Tensor, belief: np.ndarray, scale: float) -> np.ndarray:
-    """The belief with the edges of the full-size picture, as a mask."""
+    """The belief with the edges of the full-size picture."""
     grey = cv2.cvtColor(np.ascontiguousarray(picture.permute(1, 2, 0).numpy()), cv2.COLOR_RGB2GRAY)
-    return guided(grey, belief, max(2, round(1.5 * scale)), 1e-3) > _LEVEL
+    return guided(grey, belief, max(2, round(1.5 * scale)), 1e-3)
 
 
 def _grown(mask: np.ndarray, way: np.ndarray, soft: int) -> Tensor:
