@@ -26,6 +26,8 @@ LONGEST = 8
 CHAINS = 16
 """Where nobody says how long chains are: so long at most, and so many of them at least. Clips of a chain come one after
 another, so few clips are better done side by side; their number decides, not that of the workers."""
+TOO_FAR = 0.25
+"""Distance of descriptions from which a clip begins a chain of its own; pieces of one clip lie up to 0.19 apart."""
 
 Description = Sequence[float]
 Distance = Callable[[Description, Description], float]
@@ -78,10 +80,6 @@ def chain(names: Sequence[str], seen: Sequence[Description | None], most: int, f
             here.append(left.pop(nearest))
         chains.append(here)
     return sorted(chains, key=lambda c: names[c[0]])
-
-
-TOO_FAR = 0.25
-"""Distance of descriptions from which a clip begins a chain of its own: nothing in common but being pictures."""
 
 
 def usual_length(clips: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidinternal.core.durable import PART, aside, into_place
+from vidinternal.core.durable import PART, replacing
 from vidinternal.media.stills.image_sequence import names_many
 
 if TYPE_CHECKING:
@@ -69,12 +69,8 @@ def _sweep(path: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = aside(path)
-    try:
+    with replacing(path) as part:
         part.write_bytes(content)
-        into_place(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def residue_account(run: Run) -> list[dict[str, Any]]:

@@ -148,7 +148,7 @@ class Run:
     def inputs(self, stage: Stage, window: Window | None) -> dict[str, Any]:
         """Everything a stage reads and recalls."""
         inputs = {name: self.read(name, window) for name in stage.reads}
-        made = {artifact for s in self.spec.stages for artifact in s.writes}
+        made = {a for s in self.spec.stages for a in s.writes}
         inputs |= {name: self.read(name, window) if name in made else None for name in stage.uses}
         if window is not None and stage.recalls:
             windows = self.windows().windows

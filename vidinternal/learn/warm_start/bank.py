@@ -27,7 +27,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from vidinternal.core.durable import PART, aside, into_place, make_folder, read_sealed, write_sealed
+from vidinternal.core.durable import PART, make_folder, read_sealed, replacing, write_sealed
 from vidinternal.core.errors import MediaError, UsageError
 
 DEFAULT_LIMIT = 2 << 30
@@ -264,12 +264,8 @@ class Bank:
         for part in ("entries", "weights"):
             make_folder(self.folder / part)
         path = self.folder / "weights" / entry.file
-        written = aside(path)
-        try:
+        with replacing(path) as written:
             written.write_bytes(data)
-            into_place(written, path)
-        finally:
-            written.unlink(missing_ok=True)
         value: dict[str, Any] = asdict(entry)
         write_sealed(self._entry(entry.name), value)
 

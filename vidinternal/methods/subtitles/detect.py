@@ -166,14 +166,18 @@ class Finder:
         self._number = 0
         self.kept: list[Seen] = []
 
-    def text(self, block: Block) -> None:
-        """Look at lines that hold their colour."""
+    def _closely(self, block: Block) -> tuple[Close | None, Glyphs | None]:
+        """The block at full size, and its glyphs; None where there is nothing to see."""
         piece = self._piece(block)
         if piece is None:
-            return
+            return None, None
         shown, mask, box = piece
         close = look_closely(self._full, mask, box, shown, self._step)
-        look = glyphs(close, self._config.grow) if close is not None else None
+        return close, None if close is None else glyphs(close, self._config.grow)
+
+    def text(self, block: Block) -> None:
+        """Look at lines that hold their colour."""
+        close, look = self._closely(block)
         if close is None or look is None:
             return
         verdict = judge(close, look, any(close.start < cut < close.end for cut in self._cuts), self._clip.size)
@@ -209,12 +213,7 @@ class Finder:
 
     def still(self, block: Block) -> None:
         """Look at lines that are always there, over a picture that does not move."""
-        piece = self._piece(block)
-        if piece is None:
-            return
-        shown, mask, box = piece
-        close = look_closely(self._full, mask, box, shown, self._step)
-        look = glyphs(close, self._config.grow) if close is not None else None
+        close, look = self._closely(block)
         if close is None or look is None:
             return
         said = self._read(close, look)

@@ -5,6 +5,7 @@ RapidOCR runs the PP-OCR models (cui2025paddleocr) that lie inside its wheel; no
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import unicodedata
 from dataclasses import dataclass
@@ -44,8 +45,6 @@ def installed() -> bool:
 
 @cache
 def _engine() -> Any:
-    from rapidocr import RapidOCR  # noqa: PLC0415 - an extra, and slow to load
-
     settings = {
         "Global.log_level": "critical",
         "Global.use_cls": False,
@@ -54,7 +53,8 @@ def _engine() -> Any:
         "EngineConfig.onnxruntime.intra_op_num_threads": 1,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,
     }
-    return RapidOCR(params=settings)
+    reader: Any = importlib.import_module("rapidocr")  # an extra, and slow to load
+    return reader.RapidOCR(params=settings)
 
 
 def read(picture: np.ndarray, line: int | None = None) -> list[Reading]:
