@@ -54,7 +54,7 @@ def test_size_and_length_matter_little() -> None:
     twice = torch.nn.functional.interpolate(picture, (192, 256), mode="bilinear")
     assert distance(describe(picture), describe(twice)) < 0.1
     still = picture[:1].expand(5, -1, -1, -1)
-    assert describe(still) == describe(still[:2])
+    assert describe(still) == pytest.approx(describe(still[:2]), abs=1e-5)  # sums of other lengths round otherwise
     assert size_distance((10, 20), (20, 20)) == pytest.approx(0.1)
     assert size_distance((10, 20), (20, 10)) == 0
 
