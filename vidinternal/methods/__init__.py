@@ -2,7 +2,8 @@
 
 A folder ``methods/<folder>/`` holds ``__init__.py`` (``CARDS``, light: imports neither torch nor cv2), ``config.py``
 (its typed settings), ``method.py`` (``METHODS``, one object per card), ``objective.py`` where it has equations, and a
-``README.md``. A folder with one card has the card's name; a paper with several modes has one card for each.
+``README.md``. A folder with one card has the card's name; a paper with several modes has one card for each. A name
+belongs to one folder for each task: ``dip`` fills holes in one folder and denoises in another.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from vidinternal.core.errors import PipelineError, nearest
 if TYPE_CHECKING:
     from vidinternal.core.contracts import FlowMethod, InpaintMethod, MethodCard
     from vidinternal.core.finding import MaskMethod
+    from vidinternal.core.imaging import ImageMethod
 
 
 @cache
-def _folders() -> dict[str, str]:
-    """Card name -> folder name, for every folder beside this file."""
-    found: dict[str, str] = {}
+def _folders() -> dict[tuple[str, str], str]:
+    """Name and task of a card -> folder name, for every folder beside this file."""
+    found: dict[tuple[str, str], str] = {}
     for module in pkgutil.iter_modules(__path__):
         for entry in importlib.import_module(f"{__name__}.{module.name}").CARDS:
-            if entry.name in found:
-                raise RuntimeError(f"method '{entry.name}' is declared by both {found[entry.name]} and {module.name}")
-            found[entry.name] = module.name
+            key = entry.name, entry.task
+            if key in found:
+                raise RuntimeError(f"method '{entry.name}' is declared by both {found[key]} and {module.name}")
+            found[key] = module.name
     return found
 
 
@@ -62,7 +65,7 @@ def module_name(name: str, task: str) -> str:
         PipelineError: No method of that name does that task.
     """
     card(name, task)
-    return f"{__name__}.{_folders()[name]}.method"
+    return f"{__name__}.{_folders()[name, task]}.method"
 
 
 def _load(name: str, task: str) -> object:
@@ -84,3 +87,8 @@ def flow_method(name: str) -> FlowMethod:
 def mask_method(name: str) -> MaskMethod:
     """Import and return the method of that name that tells what is to be removed."""
     return _load(name, "masks")  # pyright: ignore[reportReturnType]
+
+
+def image_method(name: str, task: str) -> ImageMethod:
+    """Import and return the method of that name for one of ``core.imaging.IMAGE_TASKS``."""
+    return _load(name, task)  # pyright: ignore[reportReturnType]
