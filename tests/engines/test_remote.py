@@ -130,6 +130,25 @@ def test_files_that_no_clip_at_a_url_brings_along_are_refused(said: str, memory:
     assert f"--{said.partition(':')[0]} FILE" in told.value.message and "a.yaml" in told.value.message
 
 
+def test_pictures_that_hints_name_are_refused_at_a_url(memory: Place, tmp_path: Path) -> None:
+    upload(memory, **{"a.mp4": b"x", "a.yaml": b"objects: mask=m.png@0\n"})
+    template = Job("remove_object", JobInputs(Path(), Path()), workspace=tmp_path)
+    with pytest.raises(UsageError, match="--object KIND=FILE@FRAME"):
+        url_jobs(Named([memory.url], "memory://out"), Choice(), template)
+    upload(memory, **{"a.yaml": b"objects: box=1,2,3,4@0\n"})
+    ((_, made, _),) = url_jobs(Named([memory.url], "memory://out"), Choice(), template)
+    assert made.inputs.objects == ("box=1,2,3,4@0",)
+
+
+@pytest.mark.parametrize("named", ["/masks/m.png", "../m.png", "deep/../../m.png"])
+def test_a_mask_that_lies_elsewhere_is_refused(named: str, memory: Place, tmp_path: Path) -> None:
+    upload(memory, **{"a.mp4": b"x", "a.yaml": f"mask: {named}\n".encode()})
+    template = Job("inpaint", JobInputs(Path(), Path()), workspace=tmp_path)
+    with pytest.raises(UsageError, match="in the clip's folder or below it") as told:
+        url_jobs(Named([memory.url], "memory://out"), Choice(), template)
+    assert named in told.value.message
+
+
 def test_what_is_there_is_not_fetched_again_unless_it_changed(memory: Place, tmp_path: Path) -> None:
     upload(memory, a=b"one")
     url, to = memory.below("a").url, tmp_path / "a"

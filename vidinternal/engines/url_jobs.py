@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vidinternal.core.errors import UsageError
+from vidinternal.core.hints import parse_hint
 from vidinternal.engines.folders import Choice
 from vidinternal.engines.inputs import expand
 from vidinternal.engines.remote import Place, RemoteClip, is_url, remote_clips
@@ -15,6 +16,9 @@ from vidinternal.engines.sidecar import FILES, with_sidecar
 from vidinternal.engines.staging import StagedJob, stage_folder, stage_root
 from vidinternal.media.stills.image_sequence import names_many
 from vidinternal.runner.job import Job
+
+_OPTIONS = {"objects": "--object KIND=FILE@FRAME"}
+"""How a file is given on the command line, where that is not ``--NAME FILE``."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,31 @@ def _job(clip: RemoteClip | Path, output: str, mask: str | None, template: Job) 
         _check_files(clip, made, template)
     chosen = made.inputs.mask
     if isinstance(clip, RemoteClip) and chosen is not None and chosen != inputs.get("mask"):
-        mask_url = f"{clip.url.rpartition('/')[0]}/{chosen.relative_to(own / 'in')}"  # named in the sidecar
+        mask_url = _beside(clip, chosen, own / "in")  # named in the sidecar
     assert isinstance(made, StagedJob)
     return replace(made, mask_url=mask_url, workspace=template.workspace), (*found, *notes)
+
+
+def _beside(clip: RemoteClip, chosen: Path, staged: Path) -> str:
+    """The URL of a mask that a clip's sidecar names.
+
+    Args:
+        clip: The clip.
+        chosen: The mask as a path from where the sidecar was staged.
+        staged: That folder.
+
+    Raises:
+        UsageError: It does not lie in the clip's folder or below it.
+    """
+    named = chosen.relative_to(staged) if chosen.is_relative_to(staged) else chosen
+    if named.is_absolute() or ".." in named.parts:
+        raise UsageError(
+            f"{clip.sidecar}: mask",
+            expected="at a URL, a file in the clip's folder or below it",
+            got=str(named),
+            hint="--mask URL",
+        )
+    return f"{clip.url.rpartition('/')[0]}/{named.as_posix()}"
 
 
 def _check_files(clip: RemoteClip, made: Job, template: Job) -> None:
@@ -111,10 +137,13 @@ def _check_files(clip: RemoteClip, made: Job, template: Job) -> None:
         UsageError: It names another.
     """
     named = [name for name in FILES if getattr(made.inputs, name) != getattr(template.inputs, name)]
+    own = made.inputs.objects != template.inputs.objects
+    if own and any(parse_hint(text).path is not None for text in made.inputs.objects):
+        named.append("objects")
     if named:
         raise UsageError(
             clip.sidecar or clip.url,
             expected="at a URL, no file beside it but a mask",
             got=" and ".join(named),
-            hint=" ".join(f"--{name} FILE" for name in named),
+            hint=" ".join(_OPTIONS.get(name, f"--{name} FILE") for name in named),
         )
