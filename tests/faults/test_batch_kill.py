@@ -100,7 +100,8 @@ def test_one_worker_or_two_make_the_same_bytes_and_the_second_run_does_nothing(g
 def test_killed_at_random_moments(ground: Ground) -> None:
     chance = random.Random(6)
     whole = ground.videos("whole")
-    windows = ground.filled("single" if (ground.root / "single.log").is_file() else "whole")
+    assert ground.run("single", None, "all", "--jobs", "1")["code"] == 0
+    windows = ground.filled("single")
     length = ground.run("timed")["seconds"]
     for number in range(MOMENTS):
         out, who = f"killed-{number}", ("all", "parent")[number % 2]
@@ -125,6 +126,7 @@ def test_killed_again_and_again(ground: Ground) -> None:
 
 
 def test_a_replaced_source_is_made_again_and_it_alone(ground: Ground) -> None:
+    assert ground.run("again")["code"] == 0
     before, filled = ground.videos("again"), ground.filled("again")
     source = ground.root / "in" / "b.mkv"
     kept, times = source.read_bytes(), source.stat()
