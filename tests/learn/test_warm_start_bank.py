@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from vidinternal.core.durable import PART
 from vidinternal.core.errors import MediaError, UsageError
 from vidinternal.learn.warm_start import bank as module
 from vidinternal.learn.warm_start.bank import Bank, Entry
@@ -135,6 +136,24 @@ def test_what_a_killed_writer_left_is_swept_once_it_is_old(tmp_path: Path) -> No
     assert not old.exists()
     assert new.exists()  # its writer may be about to speak of it
     assert [e.window for e in bank.entries()] == [1, 2]
+
+
+def test_whoever_writes_alone_sweeps_at_once(tmp_path: Path) -> None:
+    Bank(tmp_path / "none").sweep(older=0.0)  # nothing there, nothing made
+    assert not (tmp_path / "none").exists()
+    bank = Bank(tmp_path)
+    kept = put(bank, 1)
+    left = [
+        tmp_path / "entries" / f".{kept.name}.json.0{PART}",
+        tmp_path / "weights" / f"{OTHER}-0001-{GROUP}.safetensors",
+    ]
+    for stray in left:
+        stray.write_bytes(b"x")
+    bank.sweep()
+    assert all(stray.exists() for stray in left)
+    bank.sweep(older=0.0)
+    assert not any(stray.exists() for stray in left)
+    assert bank.whole(kept) and bank.entries() == (kept,)
 
 
 @pytest.mark.parametrize("harm", ["flip", "shorten", "remove", "index", "renamed", "type"])

@@ -21,6 +21,7 @@ from vidinternal.engines.remote_output import fetch_state, locked_url
 from vidinternal.engines.signals import Signals
 from vidinternal.engines.staging import StagedJob
 from vidinternal.engines.warm import Warm, can_warm, spec_of
+from vidinternal.learn.warm_start.bank import Bank
 from vidinternal.runner.job import Job
 
 ENGINES = ("local", "ray")
@@ -121,6 +122,7 @@ def run_many(
             receipts.publish = lambda path: url.below(f"{OWN}/batch/{path.name}").put(path)
         account.sweep()
         receipts.sweep()
+        Bank(inner / "bank").sweep(older=0.0)
         entries, warm = _entries(pieces, account, given, None if private else inner / "batch")
         if url is not None and (inner / "batch" / PLAN).is_file():
             receipts.publish(inner / "batch" / PLAN) if receipts.publish else None

@@ -222,6 +222,15 @@ class Bank:
         """Give up a pin; one that is not there is fine."""
         self._pin(who).unlink(missing_ok=True)
 
+    def sweep(self, older: float = STRAY_SECONDS) -> None:
+        """Remove what killed writers left; what younger writers than ``older`` seconds are at work on stays.
+
+        Whoever knows that nobody else writes, such as a batch that has just locked its output folder, gives 0.
+        """
+        if self.folder.is_dir():
+            with self._locked():
+                self._sweep(older)
+
     def size(self) -> int:
         """Bytes of weights that entries speak of."""
         return sum(e.bytes for e in self.entries())
@@ -284,7 +293,7 @@ class Bank:
         if self._weigh() <= self.limit:
             return
         with self._locked():
-            self._sweep()
+            self._sweep(STRAY_SECONDS)
             entries, pinned = self.entries(), self._pinned()
             total = sum(e.bytes for e in entries)
             for entry in sorted(entries, key=lambda e: (self._used(e), e.name)):
@@ -315,13 +324,13 @@ class Bank:
                 names |= set(value["names"])
         return frozenset(names)
 
-    def _sweep(self) -> None:
+    def _sweep(self, older: float) -> None:
         spoken = {e.file for e in self.entries()}
         now = time.time()
         for part in ("weights", "entries", "pins"):
             for path in (self.folder / part).glob("*"):
                 stray = path.name.endswith(PART) or (part == "weights" and path.name not in spoken)
-                if stray and now - _status(path)[1] > STRAY_SECONDS:
+                if stray and now - _status(path)[1] > older:
                     if path.is_dir():
                         shutil.rmtree(path, ignore_errors=True)
                     else:
