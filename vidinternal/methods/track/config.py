@@ -18,6 +18,8 @@ class Config(StrictModel):
     """Frames with less confidence are listed, for a further hint there."""
     level: float = Field(default=0.25, ge=0.05, le=0.95)
     """Belief from which a pixel is masked: 0.5 is the likeliest outline, less leaves less of the object behind."""
+    ground: bool = True
+    """Whether tracks are held against the picture of what lies behind them, where other frames of the shot show it."""
     soft: int = Field(default=3, ge=0, le=64)
     """Pixels of the clip added around an object for its soft border."""
     shutter: float = Field(default=0.5, ge=0, le=1)

@@ -9,6 +9,7 @@ from vidinternal.core.hints import gather
 from vidinternal.methods.track import CARDS
 from vidinternal.methods.track.carry import Pace
 from vidinternal.methods.track.config import Config
+from vidinternal.methods.track.ground import against_ground
 from vidinternal.methods.track.shadow import shadows
 from vidinternal.methods.track.tracks import Follower, working_height
 from vidinternal.ops.objects.answer import (
@@ -60,6 +61,8 @@ class TrackObjects(MaskMethod):
         for number, (name, own) in enumerate(by_name.items()):
             tell = _part(context, number, len(by_name))
             tracks.append(Follower(frames, shots, pace, context.checkpoint, tell).track(name, own))
+        if config.ground:
+            tracks = against_ground(frames, tracks, shots)
         dark = [shadows(frames, t.path, shots) if config.shadow else None for t in tracks]
         worklist = {t.name: doubtful(t, config.worklist, spans.get(t.name)) for t in tracks}
         everything = sorted({k for own in worklist.values() for k in own})
