@@ -13,14 +13,13 @@ READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
 SOURCE := clips/flower_captions.mp4
-MASK := clips/flower_captions_mask.mkv
 CLEAN := out/flower_clean.mp4
 
 .PHONY: help setup demo test test-browser lint audit bench clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    take the captions off a sample clip; the result and a before/after picture go to out/"
+	@echo "make demo    find captions and logo of a sample clip and take them off; the result and pictures go to out/"
 	@echo "make test    run the tests"
 	@echo "make test-browser  look at the pages of --report with headless Chromium, which must be installed"
 	@echo "make lint    ruff, pyright, import rules, licences and kept advisories, Dockerfiles"
@@ -36,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install $(TORCH_INDEX) -c constraints.txt torch
 	$(PIP) install $(TORCH_INDEX) -c constraints.txt --no-deps torchvision
-	$(PIP) install -c constraints.txt -e '.[test,report]'
+	$(PIP) install -c constraints.txt -e '.[test,report,ocr]'
 	@touch $@
 
 $(READY_DEV): $(READY)
@@ -45,11 +44,12 @@ $(READY_DEV): $(READY)
 
 demo: $(READY)
 	@mkdir -p out
-	$(BIN)/vidinternal run inpaint $(SOURCE) --mask $(MASK) -o $(CLEAN) --set masks.dilate=2 --budget 2m --report out/flower_clean.html $(ARGS)
-	$(BIN)/python -m vidinternal.report.before_after $(SOURCE) $(CLEAN) out/before_after.png $(MASK)
+	$(BIN)/vidinternal run remove_subtitles $(SOURCE) -o $(CLEAN) --set 'masks.kinds=[text,box,logo]' --budget 2m --report out/flower_clean.html $(ARGS)
+	$(BIN)/python -m vidinternal.report.before_after $(SOURCE) $(CLEAN) out/before_after.png
 	@echo
 	@echo "the clean clip:            $(CLEAN)"
 	@echo "before and after:          out/before_after.png"
+	@echo "what was found:            out/flower_clean.sheet.png, out/flower_clean.events.json"
 	@echo "how it was made, as HTML:  out/flower_clean.html"
 
 test: $(READY)

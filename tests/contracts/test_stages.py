@@ -5,6 +5,7 @@ import pytest
 from vidinternal import stages
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import PipelineError
+from vidinternal.runner.spec import load_pipeline
 from vidinternal.stages.artifacts import KINDS
 from vidinternal.stages.base import JobInputs, Scope
 
@@ -35,8 +36,21 @@ def test_settings_are_strict_have_defaults_and_say_what_they_are(name: str) -> N
 
 
 def test_every_artifact_has_exactly_one_maker() -> None:
-    made = [a for n in NAMES for a in stages.stage_class(n).writes]
-    assert sorted(made) == sorted(KINDS)
+    """Stages that make every picture anew stand in for one another and for ``composite``: a pipeline has one of them."""
+    classes = [stages.stage_class(n) for n in NAMES]
+    made = [a for c in classes if not c.remakes for a in c.writes]
+    remade = {c.writes for c in classes if c.remakes}
+    assert len(remade) == 1
+    assert sorted({*made, *remade.pop()}) == sorted(KINDS)
+    assert len(made) == len(set(made))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if stages.stage_class(n).remakes])
+def test_what_makes_pictures_anew_has_a_pipeline_of_its_name(name: str) -> None:
+    spec = load_pipeline(name)
+    assert [s.name for s in spec.stages if s.remakes] == [name]
+    encode = spec.stage("encode")
+    assert encode is not None and encode.chain == spec.stages
 
 
 def test_an_unknown_stage_names_the_nearest() -> None:

@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused(change: dict, error: type[Exception]) -> N
 
 
 def test_only_public_names_are_there() -> None:
-    with pytest.raises(AttributeError, match="public: inpaint, run"):
+    with pytest.raises(AttributeError, match="public: dehaze, denoise, inpaint, restore, run"):
         _ = vidinternal.upscail
 
 

@@ -13,13 +13,14 @@ from tests import media_made
 from vidinternal.core.errors import MediaError, ResourceError, UsageError
 from vidinternal.core.timecode import parse_region
 from vidinternal.engines import remote_output
+from vidinternal.engines.base import Outcome
 from vidinternal.engines.folders import Choice
 from vidinternal.engines.many import Many, Piece, run_many
 from vidinternal.engines.remote import Place, is_url, remote_clips
 from vidinternal.engines.remote_output import locked_url
-from vidinternal.engines.staging import StagedJob, _fetch_groups, _fetched, _put_group, stage_folder
+from vidinternal.engines.staging import StagedJob, _fetch_groups, _fetched, _put_group, run_staged, stage_folder
 from vidinternal.engines.url_jobs import Named, url_jobs
-from vidinternal.runner.job import Job
+from vidinternal.runner.job import Job, JobResult
 from vidinternal.stages.base import JobInputs
 
 SETS = ("encode.codec=ffv1", "shots.detector=none", "inpaint.method=harmonic")
@@ -147,6 +148,28 @@ def test_a_mask_that_lies_elsewhere_is_refused(named: str, memory: Place, tmp_pa
     with pytest.raises(UsageError, match="in the clip's folder or below it") as told:
         url_jobs(Named([memory.url], "memory://out"), Choice(), template)
     assert named in told.value.message
+
+
+def test_what_lies_beside_a_result_goes_with_it_and_before_it(memory: Place, tmp_path: Path) -> None:
+    upload(memory, **{"a.mkv": b"clip"})
+    inputs = JobInputs(tmp_path / "own" / "in" / "a.mkv", tmp_path / "own" / "out" / "a.mkv")
+    out = "memory://bucket/clean/a.mkv"
+    job = StagedJob("dehaze", inputs, source_url=memory.below("a.mkv").url, output_url=out)
+    put: list[str] = []
+    beside = ("a.sheet.png", "a.airlight/000000.png", ".vidinternal/run.json", "a.mkv")
+
+    def attempt(given: Job, *_: Any) -> Outcome:
+        folder = given.inputs.destination.parent
+        for name in beside:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(name.encode())
+        put.extend(Place("memory://bucket/clean").names())
+        return Outcome(inputs.source, JobResult("done", given.inputs.destination, {}, folder / "run.json"))
+
+    assert run_staged(job, None, None, attempt).result is not None
+    assert not put
+    assert set(Place("memory://bucket/clean").names()) == {"a.sheet.png", "a.airlight/000000.png", "a.mkv"}
+    assert not (tmp_path / "own").exists()
 
 
 def test_what_is_there_is_not_fetched_again_unless_it_changed(memory: Place, tmp_path: Path) -> None:

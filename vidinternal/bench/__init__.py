@@ -1,6 +1,7 @@
 """Side-by-side tables measured on this machine.
 
-A bench lives in ``bench/<name>.py``, has one function ``run(options, progress)`` and is found by that name.
+A bench lives in ``bench/<name>.py`` or, with much beside it, in a package of that name, has one function
+``run(options, progress)`` and is found by that name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ _SUPPORT = {
     "before_after",
     "camera",
     "cases",
+    "dip_cases",
+    "dip_rows",
+    "double_dip_cases",
+    "double_dip_rows",
     "fusion_start",
     "glass",
     "holes",
@@ -29,18 +34,11 @@ _SUPPORT = {
     "plot",
     "readme",
     "score",
-    "subtitles_cases",
-    "subtitles_draw",
-    "subtitles_fonts",
-    "subtitles_ours",
-    "subtitles_read",
-    "subtitles_rows",
-    "subtitles_score",
-    "subtitles_sheet",
-    "subtitles_sign",
     "track_cases",
     "track_rows",
     "warm_students",
+    "zssr_cases",
+    "zssr_start",
 }
 
 

@@ -61,6 +61,10 @@ class BenchOptions(StrictModel):
     """Folder with the clips: the sample clips, or any other, of which every video is then taken from its start."""
     masks: Path | None = None
     """Folder with mask videos of moving objects; each clip gets one of them in turn as a further hole, ``object``."""
+    pairs: Path | None = None
+    """Folder with hazy pictures ``NAME_hazy*.png`` and what they show without haze, ``NAME_truth.png``."""
+    stills: Path | None = None
+    """Folder with pictures that bench ``double_dip`` mixes two by two; without, frames of the clips are."""
     seeds: PositiveInt = 1
     """Times that a method that trains is run on every case, each time with another seed."""
 
@@ -127,7 +131,7 @@ class BenchResult:
             "versions": versions(),
             "commit": commit(_ROOT),
             "code": code_digest(),
-            "options": {k: v for k, v in self.options.items() if k not in ("clips", "masks")},
+            "options": {k: v for k, v in self.options.items() if k not in ("clips", "masks", "pairs", "stills")},
             "columns": [asdict(c) for c in self.columns],
             "summary": [dict(row) for row in self.summary],
             "rows": [dict(row) for row in self.rows],

@@ -22,9 +22,9 @@ from vidinternal.bench.camera import MOTIONS, filmed
 from vidinternal.bench.cases import SAMPLES, read_frames
 from vidinternal.bench.holes import HOLES
 from vidinternal.core.seeds import branch, generator
+from vidinternal.learn.precision import fast_bfloat16
 from vidinternal.learn.warm_start.meta import FILE, packed
 from vidinternal.methods.internal.config import Config
-from vidinternal.methods.internal.fit import fast_bfloat16
 from vidinternal.methods.internal.generator import build, signature, smooth_noise
 from vidinternal.methods.internal.objective import recon_image
 

@@ -18,6 +18,7 @@ from vidinternal.bench.cases import SAMPLES, Sample, read_frames, read_sample, s
 from vidinternal.bench.holes import figure
 from vidinternal.core.clip import Shot
 from vidinternal.core.errors import UsageError
+from vidinternal.core.finding import BySmall
 
 _PART = 0.08
 """Share of a mask below which a part of it gets no box of its own."""
@@ -46,7 +47,7 @@ class Labelled:
         return [(int(f[0]), int(f[1]), int(f[2]), int(f[3])) for f in found]
 
 
-class ArrayView:
+class ArrayView(BySmall):
     """Frames in memory as a clip; ``core.finding.ClipView``.
 
     Args:

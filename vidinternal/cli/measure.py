@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,19 +50,24 @@ def verify(
     soft_subs: Annotated[
         bool, typer.Option("--soft-subs", help="Expect the one subtitle track more that --soft-subs added.")
     ] = False,
+    remade: Annotated[
+        bool, typer.Option("--remade", help="Every picture was made anew, of any size (upscale, denoise, ...).")
+    ] = False,
     damage: Annotated[str, _DAMAGE] = "stop",
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Frames, times, streams, tags and the samples outside the mask, each as in the source; leaves with 1 if not."""
     from vidinternal.core.errors import UsageError
     from vidinternal.core.timecode import parse_region
-    from vidinternal.media.verify import Limit
+    from vidinternal.media.verify_samples import Limit, Remade
     from vidinternal.runner.asked_mask import Asked
     from vidinternal.runner.verify import verify_files
 
     if lossless and least_psnr is not None:
         raise UsageError("--lossless and --least-psnr", expected="one of them", got="both")
     limit = Limit(lossless=True) if lossless else None if least_psnr is None else Limit(least_psnr=least_psnr)
+    if remade:
+        limit = replace(limit or Limit(), remade=Remade())
     asked = Asked(mask, tuple(parse_region(r) for r in region or []), dilate)
     found = verify_files(result, source, asked, limit, policy=_policy(damage), soft=soft_subs)
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.text())

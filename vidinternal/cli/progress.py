@@ -8,6 +8,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 STAGE_WEIGHT = {"decode": 1, "shots": 3, "masks": 2, "flow": 8, "inpaint": 70, "composite": 6, "encode": 10}
+STAGE_WEIGHT |= dict.fromkeys(("upscale", "denoise", "dehaze", "segment", "separate", "restore"), 70)
 """Rough share of a clip's time, for the clip's bar alone."""
 
 

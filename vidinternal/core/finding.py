@@ -7,7 +7,7 @@ it found into the masks of any span of frames (:meth:`MaskMethod.masks`). Everyt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +56,40 @@ class ClipView(Protocol):
         """``T 3 h w`` float32 RGB of frames ``start`` to ``end`` (excluded), cropped to ``(y0, y1, x0, x1)``."""
         ...
 
+    def looks(self, step: int, height: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Index and ``h w 3`` uint8 RGB of frames all through the clip, about ``step`` apart, as cheaply as can be."""
+        ...
+
+    def pieces(
+        self, wanted: Mapping[int, Sequence[tuple[int, int, int, int]]]
+    ) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """Pieces ``(y0, y1, x0, x1)`` of frames in full size, ``h w 3`` uint8 RGB; frames in order, each read once."""
+        ...
+
+
+class BySmall(ABC):
+    """Looks and pieces for views of a clip that have their pictures at hand."""
+
+    @abstractmethod
+    def small(self, indices: Sequence[int], height: int | None = None) -> np.ndarray:
+        """As :meth:`ClipView.small`."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many frames there are."""
+
+    def looks(self, step: int, height: int) -> Iterator[tuple[int, np.ndarray]]:
+        """As :meth:`ClipView.looks`."""
+        return ((index, self.small([index], height)[0]) for index in range(0, len(self), step))
+
+    def pieces(
+        self, wanted: Mapping[int, Sequence[tuple[int, int, int, int]]]
+    ) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """As :meth:`ClipView.pieces`."""
+        for index in sorted(wanted):
+            whole = self.small([index])[0]
+            yield index, [whole[y0:y1, x0:x1] for y0, y1, x0, x1 in wanted[index]]
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -96,6 +130,7 @@ class FindContext:
         progress: Tells how far it is.
         checkpoint: Where a search that trains keeps its state.
         image: Reads a picture that a hint names, ``H W 4`` uint8 RGBA; None where no job can name one.
+        segment: Asks a method of task ``segment`` for an object's mask; None where none can be asked.
     """
 
     asked: Asked
@@ -105,6 +140,25 @@ class FindContext:
     progress: Progress = no_progress
     checkpoint: Checkpoints | None = None
     image: Callable[[Path], np.ndarray] | None = None
+    segment: Segmenter | None = None
+
+
+class Segmenter(Protocol):
+    """Cuts one object out of one picture, by the method of task ``segment`` of a name."""
+
+    def __call__(self, name: str, picture: Tensor, hints: Tensor, index: int) -> Tensor:
+        """``1 1 h w`` float32, 1 = the object.
+
+        Args:
+            name: The method's.
+            picture: ``1 3 h w`` float32 RGB in [0, 1].
+            hints: ``1 1 h w`` float32, 1 inside, 0 outside, NaN unknown.
+            index: Of the frame, for its seed.
+
+        Raises:
+            UserError: The picture or the hints do not suit the method.
+        """
+        ...
 
 
 class GivenMasks(Protocol):

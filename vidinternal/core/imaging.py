@@ -1,8 +1,8 @@
 """The contract of image methods: pictures in, pictures out; one stage lifts every one of them to clips.
 
 An image method sees a *group* of pictures, most often one. Everything that makes a clip of it (windows, tiles, which
-frames come first, warm starts, resets at cuts, files) is the lift's (``stages/per_frame.py``); a method registers a card
-and has nothing to do with it. Tensors follow the legend of ``core.contracts``.
+frames come first, warm starts, resets at cuts, files) is the lift's (``stages/per_frame.py``); a method registers a
+card and has nothing to do with it. Tensors follow the legend of ``core.contracts``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class ImageCard(MethodCard):
         hints: Whether it takes hints of what is inside and outside: ``no``, ``optional`` or ``required``.
         guided: Whether it takes a second picture of the same scene, as of a flash pair.
         around: Frames on either side that it may learn from beside its own.
+        kernels: Whether it takes a blur kernel, ``ImageTask.shot["kernel"]``.
     """
 
     group: int = 1
@@ -41,6 +42,7 @@ class ImageCard(MethodCard):
     hints: str = "no"
     guided: bool = False
     around: int = 0
+    kernels: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,4 +152,54 @@ class ImageMethod(ABC):
 
         Training starts from ``task.previous`` where there is one, else by ``learn.warm_start.door`` from
         ``context.starts``, else cold. ``context.budget`` is the time for this group.
+        """
+
+
+@dataclass(frozen=True)
+class KernelResult:
+    """The blur kernel of a shot.
+
+    Attributes:
+        kernel: ``kh kw`` float32 of odd sides, summing to 1, in line with its scale as ``ops.kernels`` says.
+        better: Whether it explains the pictures better than the antialiased cubic does; a caller that does not insist
+            takes the cubic where it does not.
+        stopped: Why estimating ended, as in ``FitResult``.
+        iterations: Optimiser steps.
+        seconds: Wall seconds.
+        notes: What a person should know.
+        facts: JSON-ready findings, such as how well each kernel explains the pictures.
+    """
+
+    kernel: Tensor
+    better: bool = True
+    stopped: str = "done"
+    iterations: int = 0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class KernelMethod(ABC):
+    """Estimates how a camera blurs, from the pictures it made and from nothing else; task ``kernel``."""
+
+    card: ClassVar[MethodCard] | MethodCard
+
+    def check(self, config: Any, size: tuple[int, int], scale: tuple[float, float]) -> tuple[str, ...]:
+        """Refuse, before any work, pictures of that size or scales for which no kernel can be estimated.
+
+        Raises:
+            UserError: There is too little to see, or the scale is out of reach.
+        """
+        del config, size, scale
+        return ()
+
+    @abstractmethod
+    def estimate(self, frames: Tensor, scale: tuple[float, float], config: Any, context: FitContext) -> KernelResult:
+        """The kernel that takes a picture ``scale`` times as large to such pictures.
+
+        Args:
+            frames: ``K 3 h w`` RGB, key frames of one shot; its one kernel is learned from all of them.
+            scale: Vertical and horizontal, at least 1.
+            config: An instance of ``card.config``.
+            context: Seed, device, time, checkpoints.
         """

@@ -14,17 +14,19 @@ from vidinternal.engines.many import Many, engine_for
 from vidinternal.engines.receipts import Receipts
 from vidinternal.engines.signals import Signals
 from vidinternal.engines.staging import StagedJob
-from vidinternal.engines.warm import STAGE, can_warm, spec_of
+from vidinternal.engines.warm import can_warm, carrying, spec_of
 from vidinternal.runner.job import Job, Observer
 from vidinternal.runner.split import PartJob, cut_into_windows, parts_of
 
 
 def independent(job: Job) -> tuple[Job, tuple[str, ...]]:
     """The job with windows that need nothing of other shots, and a note where that changes something."""
-    if not can_warm(spec_of(job.pipeline, job.sets)):
+    spec = spec_of(job.pipeline, job.sets)
+    if not can_warm(spec):
         return job, ()
-    note = f"split by shots: every shot is trained from nothing, as with --set {STAGE}.init=cold"
-    return replace(job, sets=(*job.sets, f"{STAGE}.init=cold")), (note,)
+    cold = f"{carrying(spec)}.init=cold"
+    note = f"split by shots: every shot is trained from nothing, as with --set {cold}"
+    return replace(job, sets=(*job.sets, cold)), (note,)
 
 
 def run_split(

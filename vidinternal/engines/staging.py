@@ -66,11 +66,21 @@ def run_staged(job: StagedJob, observer: Observer | None, stop: Stop | None, att
         if job.bank_url and bank is not None and group:
             _put_group(job.bank_url, bank, group)
         if job.output_url:
-            Place(job.output_url).put(inputs.destination)
+            _put_result(job.output_url, inputs.destination)
     except UserError as error:
         return Outcome(inputs.source, None, error.message, error.exit_code)
     shutil.rmtree(_own_folder(job), ignore_errors=True)
     return outcome
+
+
+def _put_result(url: str, made: Path) -> None:
+    """Put a result where it belongs, and before it all that lies beside it for people: sheets, events, layers."""
+    beside = Place(f"{url.rpartition('/')[0]}")
+    for path in sorted(made.parent.rglob("*")):
+        named = path.relative_to(made.parent)
+        if path.is_file() and path != made and not any(part.startswith(".") for part in named.parts):
+            beside.below(named.as_posix()).put(path)
+    Place(url).put(made)
 
 
 def _own_folder(job: StagedJob) -> Path:
@@ -95,9 +105,10 @@ def _fetched(url: str, to: Path) -> None:
 
 def _starts(job: Job) -> tuple[list[str], Path | None]:
     """The groups of weights that a job names, and the bank they are to be in."""
-    named = {s.partition("=")[0]: s.partition("=")[2] for s in job.sets}
-    groups = named.get("inpaint.starts", "").strip("[]")
-    bank = named.get("inpaint.bank")
+    # by the field alone: one stage of a pipeline carries weights on, whatever its name
+    named = {s.partition("=")[0].rpartition(".")[2]: s.partition("=")[2] for s in job.sets}
+    groups = named.get("starts", "").strip("[]")
+    bank = named.get("bank")
     return [g.strip() for g in groups.split(",") if g.strip()], Path(bank) if bank else None
 
 

@@ -12,8 +12,6 @@ from vidinternal.methods import card
 from vidinternal.runner.job import Job
 from vidinternal.runner.spec import PipelineSpec, load_pipeline
 
-STAGE = "inpaint"
-
 
 @cache
 def spec_of(pipeline: str, sets: tuple[str, ...]) -> PipelineSpec:
@@ -21,9 +19,14 @@ def spec_of(pipeline: str, sets: tuple[str, ...]) -> PipelineSpec:
     return load_pipeline(pipeline, sets)
 
 
+def carrying(spec: PipelineSpec) -> str:
+    """Name of the stage whose windows may start from weights of others; empty where there is none."""
+    return next((s.name for s in spec.stages if s.carries), "")
+
+
 def can_warm(spec: PipelineSpec) -> bool:
     """Whether a pipeline trains something that can start from weights of another clip."""
-    stage = spec.stage(STAGE)
+    stage = spec.stage(carrying(spec))
     if stage is None or stage.task is None:
         return False
     config = stage.config
@@ -50,6 +53,7 @@ class Warm:
             job: A clip's.
             groups: Of the clips before it in its chain, in order; none starts cold whatever lies in the bank.
         """
-        starts = f"{STAGE}.starts=[{', '.join(groups)}]"
-        made = replace(job, sets=(*job.sets, f"{STAGE}.bank={self.bank}", starts))
+        stage = carrying(spec_of(job.pipeline, job.sets))
+        starts = f"{stage}.starts=[{', '.join(groups)}]"
+        made = replace(job, sets=(*job.sets, f"{stage}.bank={self.bank}", starts))
         return replace(made, bank_url=self.url) if isinstance(made, StagedJob) else made

@@ -55,6 +55,10 @@ _LEAST_SIDE = {"libx265": 16, "libsvtav1": 32}
 _HOLDS_ALPHA = ("ffv1", "prores_ks")
 
 
+_Clip = tuple[ClipInfo, tuple[int, int] | None]
+"""A source, and the size of its pictures where all of them are made anew."""
+
+
 class EncodeSettings(StrictModel):
     """How the result is written."""
 
@@ -108,6 +112,7 @@ class EncoderPlan:
         left_out: Indices of data streams that FFmpeg cannot write.
         notes: What a person should know.
         soft: A subtitle track that is added, or None.
+        size: Width and height of the pictures, where all of them were made anew; None where they are the source's.
     """
 
     codec: str
@@ -122,6 +127,11 @@ class EncoderPlan:
     left_out: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     soft: SoftTrack | None = None
+    size: tuple[int, int] | None = None
+
+    def pictures(self, info: ClipInfo) -> ClipInfo:
+        """A clip with pictures of the size that is written; itself where they have its own."""
+        return info if self.size is None else replace(info, width=self.size[0], height=self.size[1])
 
     @property
     def range_code(self) -> int:
@@ -134,13 +144,16 @@ def available_encoders() -> dict[str, tuple[str, ...]]:
     return {codec: tuple(name for name in names if _encoder(name)) for codec, names in _ENCODERS.items()}
 
 
-def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> EncoderPlan:
+def choose(
+    settings: EncodeSettings, info: ClipInfo, destination: Path, size: tuple[int, int] | None = None
+) -> EncoderPlan:
     """Decide how a clip is written and make sure, before any work, that the container takes all of it.
 
     Args:
         settings: What the user wants.
         info: The source.
         destination: The file to be; its suffix chooses the container.
+        size: Width and height of the pictures, where all of them are made anew.
 
     Raises:
         ConfigError: A setting does not belong to the codec.
@@ -150,18 +163,19 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
     if settings.codec != "auto":
         _check_settings(settings)
     if writes_stills(info, destination):
-        return _of_stills(settings, info, destination)
+        return _of_stills(settings, info, destination, size)
     container = container_name(destination)
     if settings.codec != "auto":
-        return _of_codec(settings, settings.codec, container, info, destination)
-    own, refusal = source_codec(info), own_refusal(info, available_encoders(), smart=settings.smart)
+        return _of_codec(settings, settings.codec, container, (info, size), destination)
+    copies = settings.smart and size is None
+    own, refusal = source_codec(info), own_refusal(info, available_encoders(), smart=copies)
     tuned = settings.crf is not None or settings.preset is not None
     first: UserError | None = None
     for codec in candidates(own, refusal, tuned=tuned):
         named = settings.model_copy(update={"codec": codec})
         try:
             _check_settings(named)
-            plan = _of_codec(named, codec, container, info, destination)
+            plan = _of_codec(named, codec, container, (info, size), destination)
         except (ConfigError, MediaError) as error:
             first = first or error
             continue
@@ -170,7 +184,9 @@ def choose(settings: EncodeSettings, info: ClipInfo, destination: Path) -> Encod
     raise first or MediaError(str(info.path), expected="a codec to write it with", got="none")
 
 
-def _of_codec(settings: EncodeSettings, codec: str, container: str, info: ClipInfo, destination: Path) -> EncoderPlan:
+def _of_codec(settings: EncodeSettings, codec: str, container: str, clip: _Clip, destination: Path) -> EncoderPlan:
+    source, size = clip
+    info = source if size is None else replace(source, width=size[0], height=size[1])
     encoder, target, notes = _layout(settings, info)
     crf = None if settings.lossless else settings.crf if settings.crf is not None else _CRF.get(codec)
     plan = EncoderPlan(
@@ -184,16 +200,19 @@ def _of_codec(settings: EncodeSettings, codec: str, container: str, info: ClipIn
         lossless=settings.lossless or codec == "ffv1",
         matrix=0 if target.family == "rgb" else info.color.matrix,
         full_range=_range(info, codec),
+        size=size,
     )
-    left_out, more = check(info, plan, destination)
+    left_out, more = check(source, plan, destination)
     return replace(plan, left_out=left_out, notes=notes + more)
 
 
-def _of_stills(settings: EncodeSettings, info: ClipInfo, destination: Path) -> EncoderPlan:
+def _of_stills(
+    settings: EncodeSettings, info: ClipInfo, destination: Path, size: tuple[int, int] | None
+) -> EncoderPlan:
     """What is written where the destination is of images or an animation."""
-    plan = still_plan(info, destination, settings.still_quality, frame_pts(info))
+    plan = still_plan(info, destination, settings.still_quality, frame_pts(info), size)
     kind = f"{plan.kind} animation" if plan.animated else f"{plan.kind} images"
-    return EncoderPlan(plan.kind, kind, plan.pix_fmt, {}, plan.kind, None, plan.lossless, notes=plan.notes)
+    return EncoderPlan(plan.kind, kind, plan.pix_fmt, {}, plan.kind, None, plan.lossless, notes=plan.notes, size=size)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ def _refusal(info: ClipInfo, plan: EncoderPlan) -> str | None:
     if broken or (error := _header_error(info, plan)) is None:
         return broken
     if (alone := _header_error(info, plan, only=())) is not None:
-        return f"it does not take {plan.codec} in {plan.pix_fmt} at {info.width}x{info.height} ({alone})"
+        made = plan.pictures(info)
+        return f"it does not take {plan.codec} in {plan.pix_fmt} at {made.width}x{made.height} ({alone})"
     for stream in info.streams:
         if stream.index == info.video_index:
             continue
@@ -121,7 +122,8 @@ def _rule_broken(info: ClipInfo, plan: EncoderPlan) -> str | None:
     if (info.rotation or info.mirrored) and name not in (*MP4, *_MATROSKA):
         turned = f"turned by {info.rotation} degrees" if info.rotation else "mirrored"
         return f"it cannot say that the picture is to be {turned}"
-    shape = info.sar * Fraction(info.width, info.height)
+    made = plan.pictures(info)
+    shape = info.sar * Fraction(made.width, made.height)
     in_the_stream = codec in ("h264", "hevc") or (codec == "mpeg2video" and shape in _MPEG2_SHAPES)
     if info.sar != 1 and not in_the_stream and name not in MP4:
         return f"with {codec} it cannot say that the pixels are {info.sar.numerator}:{info.sar.denominator}"

@@ -106,9 +106,10 @@ def encode(
         IntegrityError: The file written does not hold the times it should.
     """
     began = time.monotonic()
-    plan = choose(settings, info, destination)
+    size = frames.remade if isinstance(frames, Edited) else None
+    plan = choose(settings, info, destination, size)
     if writes_stills(info, destination):
-        still = still_plan(info, destination, settings.still_quality, frame_pts(info))
+        still = still_plan(info, destination, settings.still_quality, frame_pts(info), size)
         whole = frames.frames(0, len(frame_pts(info))) if isinstance(frames, Edited) else frames
         made = write_stills(StillsJob(info, still, destination, token, progress, check), whole)
         return _stills_report(plan, destination, made, time.monotonic() - began)
@@ -200,6 +201,8 @@ def _smart(
     """What of the source is copied; None where the whole is encoded."""
     if not isinstance(frames, Edited):
         return None, SmartReport(whole_because="it is not known which pictures are changed")
+    if frames.remade is not None:
+        return None, SmartReport(whole_because="every picture was made anew")
     if not smart:
         return None, SmartReport(whole_because="encode.smart is off")
     try:

@@ -70,9 +70,9 @@ class Fitter:
     """
 
     def __init__(self, info: ClipInfo, plan: EncoderPlan, interlaced: str = "") -> None:
-        self._info, self._plan = info, plan
+        self._info, self._plan = plan.pictures(info), plan
         self._source, self._target = picture_format(info.pix_fmt), picture_format(plan.pix_fmt)
-        self._flag = _FieldFlag(info, plan, interlaced) if interlaced else None
+        self._flag = _FieldFlag(self._info, plan, interlaced) if interlaced else None
 
     def __call__(self, native: NativeFrame) -> Any:
         """The picture, its time in the clip's ticks."""

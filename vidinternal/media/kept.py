@@ -56,19 +56,23 @@ def same(name: str, expected: Any, got: Any, note: str = "") -> Item:
     return Item(name, expected == got, str(expected), str(got), note)
 
 
-def kept_items(source: ClipInfo, result: ClipInfo, added: int = 0) -> tuple[Item, ...]:
+def kept_items(
+    source: ClipInfo, result: ClipInfo, added: int = 0, size: tuple[int, int] | None = None
+) -> tuple[Item, ...]:
     """Compare everything but samples, times and packets.
 
     Args:
         source: The source.
         result: What was made of it.
         added: How many of the last subtitle tracks of the result are not the source's.
+        size: Width and height of the result's pictures, where they are not the source's.
 
     Raises:
         MediaError: A file cannot be read.
     """
     facts = source_facts(source), source_facts(result)
-    items = [same("picture size", f"{source.width}x{source.height}", f"{result.width}x{result.height}")]
+    width, height = size or (source.width, source.height)
+    items = [same("picture size", f"{width}x{height}", f"{result.width}x{result.height}")]
     items += _color(source, result)
     items.append(same("shape of pixels", source.sar, result.sar))
     items.append(same("turn of the picture", source.rotation, result.rotation))

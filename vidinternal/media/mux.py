@@ -200,8 +200,9 @@ def _add_video(
     rate = min(info.rate, Fraction(240)) if plan.encoder == "libsvtav1" else info.rate
     if plan.encoder == "mpeg2video":
         rate = 1 / encoder_tick(info, plan)
+    made = plan.pictures(info)
     video: Any = container.add_stream(
-        plan.encoder, rate=rate, options=options, width=info.width, height=info.height, pix_fmt=plan.pix_fmt
+        plan.encoder, rate=rate, options=options, width=made.width, height=made.height, pix_fmt=plan.pix_fmt
     )
     context = video.codec_context
     context.time_base = encoder_tick(info, plan)

@@ -41,7 +41,7 @@ def own_refusal(info: ClipInfo, known: Mapping[str, tuple[str, ...]], *, smart: 
     if own != "mpeg2video":
         return ""
     if not smart:
-        return "without encode.smart nothing of it would be copied"
+        return "nothing of it would be copied"
     stat = info.path.stat()
     return _mpeg2_refusal(info, stat.st_size, stat.st_mtime_ns)
 

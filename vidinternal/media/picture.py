@@ -13,6 +13,7 @@ import av.filter
 import numpy as np
 from av.video.plane import VideoPlane
 
+from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import MediaError, UsageError, nearest
 
 
@@ -152,6 +153,16 @@ def picture_format(pix_fmt: str) -> PictureFormat:
 def plane_shape(layout: PlaneLayout, width: int, height: int) -> tuple[int, int]:
     """Rows and columns of a plane of a ``width`` by ``height`` picture; subsampled sizes are rounded up."""
     return -(-height >> layout.y_shift), -(-width >> layout.x_shift)
+
+
+def stretched(native: NativeFrame, info: ClipInfo) -> NativeFrame:
+    """A picture with its samples repeated or left out until it has a clip's size: good to try what a file takes."""
+    planes = []
+    for layout, plane in zip(picture_format(info.pix_fmt).planes, native.planes, strict=True):
+        shape = plane_shape(layout, info.width, info.height)
+        rows, columns = (np.arange(new) * old // new for new, old in zip(shape, plane.shape, strict=True))
+        planes.append(np.ascontiguousarray(plane[np.ix_(rows, columns)]))
+    return NativeFrame(tuple(planes), native.pts, native.duration, native.index)
 
 
 def sample_dtype(fmt: PictureFormat) -> np.dtype:

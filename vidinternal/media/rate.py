@@ -9,8 +9,9 @@ trial says what the other then becomes.
 * ``quality`` holds 50 dB outside the mask with the highest crf that does.
 
 The bitrate of a lossless, raw or intra-only source says what its codec costs and not how good it is, so ``source``
-means ``quality`` there. Another codec than the source's gets the same bitrate all the same: a better one looks better,
-and what a worse one loses is told.
+means ``quality`` there. So it does where every picture was made anew, perhaps of another size: what the source spent
+on its own says nothing of them, and the 50 dB are against the pictures as made. Another codec than the source's gets
+the same bitrate all the same: a better one looks better, and what a worse one loses is told.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ from vidinternal.media.outside import PERFECT, Allowed
 from vidinternal.media.packets import picture_bytes
 from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
+from vidinternal.media.rate_of_source import says_nothing
 from vidinternal.media.segments import segment_length
-from vidinternal.media.stills.clip import is_stills
-from vidinternal.media.stream import open_video
 from vidinternal.media.trial import Piece, Trial, try_plan
-from vidinternal.media.verify import LEAST_PSNR
+from vidinternal.media.verify_samples import LEAST_PSNR, LEAST_REMADE
 
 SampleFrames = Callable[[int, int], Iterable[NativeFrame]]
 """Frames ``start`` to ``end`` (excluded) as they will be written."""
@@ -49,22 +49,6 @@ _TRIALS = 6
 _SLOPES = {"h264": (0.10, 0.55), "hevc": (0.10, 0.50), "av1": (0.065, 0.30), "vp9": (0.06, 0.30)}
 _FIRST_GUESS = {"h264": 20.0, "hevc": 21.0, "av1": 28.0, "vp9": 28.0}
 _QUALITY_GUESS = {"h264": 13.0, "hevc": 13.0, "av1": 14.0, "vp9": 12.0}
-_RATE_SAYS_NOTHING = {
-    "lossless": (
-        "ffv1",
-        "huffyuv",
-        "ffvhuff",
-        "utvideo",
-        "png",
-        "qtrle",
-        "gif",
-        "magicyuv",
-        "lagarith",
-        "flv1_lossless",
-    ),
-    "uncompressed": ("rawvideo", "v210", "v308", "v408", "v410", "r210", "bmp"),
-    "intra-only": ("prores", "dnxhd", "mjpeg", "cfhd", "dvvideo", "jpeg2000", "mjpegb"),
-}
 # A trial looks at so many pixels: about a second of work of x264. Pieces under 20 frames cost less than the same
 # pictures in a whole clip, since x264 spends on a picture what the ones behind it will borrow from it.
 _PIXELS = 22_000_000
@@ -128,12 +112,19 @@ def choose_rate(
     scale = crf_scale(plan.codec)
     if settings.crf is not None or scale is None:
         return _given(look, plan)
-    foreign = _says_nothing(info)
-    if settings.rate == "quality" or foreign:
+    because = _because(info, plan)
+    if settings.rate == "quality" or because:
         choice = _hold_quality(look, scale)
-        because = f"the source is {foreign}, and its bitrate says nothing about quality: " if foreign else ""
         return replace(choice, note=f"{because}{choice.note}")
     return _hold_rate(look, scale)
+
+
+def _because(info: ClipInfo, plan: EncoderPlan) -> str:
+    """Why quality is held and not the bitrate of the source; empty where that can be."""
+    if plan.size is not None:
+        return "every picture was made anew, and the source's bitrate says nothing of them: "
+    foreign = says_nothing(info)
+    return f"the source is {foreign}, and its bitrate says nothing about quality: " if foreign else ""
 
 
 def corrected(choice: RateChoice, plan: EncoderPlan, ratio: float, psnr: float) -> float | None:
@@ -154,7 +145,7 @@ def corrected(choice: RateChoice, plan: EncoderPlan, ratio: float, psnr: float) 
         steps = round((scale.worst - scale.best) / scale.step)
         every = [scale.best + k * scale.step for k in range(steps + 1)]
         crf = min(every, key=lambda c: (abs(_on_curve(choice, c) + off), abs(c - here)))
-    elif choice.holds == "quality" and psnr < LEAST_PSNR:
+    elif choice.holds == "quality" and psnr < (LEAST_PSNR if plan.size is None else choice.least_psnr):
         crf = scale.nearest(choice.crf - max(scale.step, (LEAST_PSNR + _SPARE - psnr) / choice.per_crf[1]))
     return None if crf == choice.crf else crf
 
@@ -187,16 +178,6 @@ def affordable(
     return _gate(try_plan(info, plan, [piece], allowed))
 
 
-def _says_nothing(info: ClipInfo) -> str:
-    """``ffv1, lossless`` and the like, or empty where the bitrate is a measure of quality."""
-    if is_stills(info.path):
-        return f"{info.streams[0].codec}, images"
-    with open_video(info.path, info.video_index) as (_, stream):
-        codec = stream.codec_context.codec.canonical_name
-    kind = next((k for k, names in _RATE_SAYS_NOTHING.items() if codec in names or codec.startswith("pcm")), "")
-    return f"{codec}, {kind}" if kind else ""
-
-
 class _Look:
     """Trials of one clip at several qualities, each made once."""
 
@@ -211,7 +192,9 @@ class _Look:
         self.info, self.plan = info, plan
         self._allowed, self._sample = allowed, frames
         self._spans = spans
-        self._pieces = [Piece(list(frames(p.start, p.stop))) for p in pick_pieces(spans, info.width * info.height)]
+        made = plan.pictures(info)
+        self.pixels = made.width * made.height
+        self._pieces = [Piece(list(frames(p.start, p.stop))) for p in pick_pieces(spans, self.pixels)]
         pts = frame_pts(info)
         stored = picture_bytes(info)
         sizes = [stored[t][0] if t in stored else 0 for t in pts]
@@ -246,7 +229,7 @@ class _Look:
         if not same:
             return opening * sum(len(s) for s in self._spans) / source
         firsts = sum(self.sizes[s.start] for s in self._spans)
-        distance = min(_KEY_DISTANCE, segment_length(self.plan, self.info.width * self.info.height))
+        distance = min(_KEY_DISTANCE, segment_length(self.plan, self.pixels))
         keys = sum(-(-len(s) // distance) for s in self._spans)
         return (max(source - firsts, 0.0) * rest / same + keys * opening) / source
 
@@ -359,13 +342,19 @@ def affords(psnr: float, ratio: float, choice: RateChoice, plan: EncoderPlan) ->
     """
     if psnr >= LEAST_PSNR:
         return ""
-    below = f"outside the mask that affords {psnr:.1f} dB, less than {LEAST_PSNR:g}"
+    below = f"{_where(plan)} that affords {psnr:.1f} dB, less than {LEAST_PSNR:g}"
     scale = crf_scale(plan.codec)
     if scale is None or choice.crf is None:
         return f"{below}; --set encode.codec=ffv1 changes no sample there"
+    if choice.holds == "quality":
+        return below
     steps = (LEAST_PSNR - psnr) / choice.per_crf[1]
     size = ratio * math.exp(choice.per_crf[0] * min(steps, choice.crf - scale.best))
     return f"{below}; --set encode.rate=quality gives {LEAST_PSNR:g} dB at about {size:.1f} times the source's bitrate"
+
+
+def _where(plan: EncoderPlan) -> str:
+    return "outside the mask" if plan.size is None else "against the pictures made"
 
 
 def _hold_quality(look: _Look, scale: CrfScale) -> RateChoice:
@@ -389,9 +378,10 @@ def _hold_quality(look: _Look, scale: CrfScale) -> RateChoice:
             break
     trial = look.at(good)
     ratio = look.ratio(trial)
-    note = f"crf {good:g} holds {LEAST_PSNR:g} dB outside the mask"
+    note = f"crf {good:g} holds {LEAST_PSNR:g} dB {_where(look.plan)}"
     if trial.psnr < LEAST_PSNR:
         note = (
             f"crf {good:g}, the best of {codec}, affords only {trial.psnr:.1f} dB; --set encode.lossless=true holds all"
         )
-    return RateChoice(good, ratio, trial.psnr, LEAST_PSNR, note, "quality", look.slopes(codec), len(look.tried))
+    least = LEAST_PSNR if look.plan.size is None else min(LEAST_REMADE, _gate(trial))
+    return RateChoice(good, ratio, trial.psnr, least, note, "quality", look.slopes(codec), len(look.tried))

@@ -25,6 +25,7 @@ from vidinternal.media.fit_planes import Fitter
 from vidinternal.media.kept import Item, kept_items, without_added
 from vidinternal.media.mux import Output, open_output
 from vidinternal.media.packets import other_streams
+from vidinternal.media.picture import stretched
 from vidinternal.media.probe import probe
 from vidinternal.media.source_facts import source_facts
 from vidinternal.media.stream import open_video, reason
@@ -73,7 +74,7 @@ def rehearse(info: ClipInfo, plan: EncoderPlan, suffix: str) -> Losses:
                 got=reason(error),
             ) from error
         written = probe(path, ReadPolicy(max_pixels=info.policy.max_pixels))
-        items = [*kept_items(info, written, int(plan.soft is not None)), *_beside(info, written, plan)]
+        items = [*kept_items(info, written, int(plan.soft is not None), plan.size), *_beside(info, written, plan)]
     lost = [i for i in items if not i.ok]
     told = [f"{suffix} cannot keep: {_words(i)}" for i in lost if i.expected not in ("", "none", "absent")]
     return Losses(tuple(i.name for i in lost), tuple(told))
@@ -85,7 +86,7 @@ def _words(item: Item) -> str:
 
 def _write(path: Path, info: ClipInfo, plan: EncoderPlan) -> None:
     facts = source_facts(info)
-    first = next(ClipReader(info).frames(0, 1))
+    first = stretched(next(ClipReader(info).frames(0, 1)), plan.pictures(info))
     with open_video(info.path, info.video_index) as (source, _):
         output = open_output(str(path), source, info, plan, facts=facts)
         with output.container:

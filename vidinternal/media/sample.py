@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
+import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
@@ -44,17 +45,22 @@ class Shrinker:
         info: The clip.
         height: Rows wanted; the width follows.
         layout: ``rgb24`` or ``bgr24``.
+        width: Columns, where they are known better than from the height.
     """
 
-    def __init__(self, info: ClipInfo, height: int, layout: str) -> None:
+    def __init__(self, info: ClipInfo, height: int, layout: str, width: int | None = None) -> None:
         self._info, self._layout = info, layout
         self._format = picture_format(info.pix_fmt)
         self.width, self.height = small_size(info, height)
+        self.width = width or self.width
         self._scaler = VideoReformatter()
 
     def __call__(self, native: NativeFrame) -> np.ndarray:
         """Return ``H W 3`` uint8."""
-        frame = to_av(native, self._format, self._info.width, self._info.height)
+        return self.frame(to_av(native, self._format, self._info.width, self._info.height))
+
+    def frame(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return ``H W 3`` uint8 of a decoded frame, whose colour tags become the clip's."""
         color = self._info.color
         frame.colorspace, frame.color_range = color.matrix, {None: 0, False: 1, True: 2}[color.full_range]
         return self._scaler.reformat(frame, self.width, self.height, self._layout).to_ndarray()

@@ -128,7 +128,7 @@ def cut_groups(gops: Sequence[Gop], length: int) -> Iterator[list[Gop]]:
 def belongs_to(plan: EncoderPlan, *more: Any) -> str:
     """What a segment belongs to beside its source and its pictures."""
     options = sorted(plan.options.items())
-    return repr((plan.encoder, plan.pix_fmt, plan.container, plan.crf, plan.lossless, options, *more))
+    return repr((plan.encoder, plan.pix_fmt, plan.size, plan.container, plan.crf, plan.lossless, options, *more))
 
 
 def in_segments(

@@ -96,7 +96,8 @@ def _through(info: ClipInfo, plan: EncoderPlan, piece: Piece, interlaced: str) -
     if plan.encoder == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "0")
     encoder: Any = av.CodecContext.create(plan.encoder, "w")
-    encoder.width, encoder.height, encoder.pix_fmt = info.width, info.height, plan.pix_fmt
+    made = plan.pictures(info)
+    encoder.width, encoder.height, encoder.pix_fmt = made.width, made.height, plan.pix_fmt
     encoder.time_base, encoder.framerate = info.time_base, min(info.rate, 240)
     encoder.color_range, encoder.colorspace = plan.range_code, plan.matrix
     encoder.options = {**plan.options, **({"flags": "+ildct+ilme"} if interlaced else {})}
@@ -128,7 +129,8 @@ def _compare(
     for native, picture in zip(piece.frames, decoded, strict=True):
         masks = allowed(native.index) if allowed else None
         if masks is not None:
-            masks = fit_masks(masks, own, target, (info.width, info.height))
+            made = plan.pictures(info)
+            masks = fit_masks(masks, own, target, (made.width, made.height))
         given = fit_planes(native.planes, own, target, plan.full_range)
         back = from_av(picture, native.index).planes
         for one in sums:

@@ -10,57 +10,29 @@ rehearsal (:mod:`vidinternal.media.rehearsal`), and is noted; any other loss is 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vidinternal.core.clip import ClipInfo, ReadPolicy
 from vidinternal.core.contracts import Checkpoints, Progress, no_progress
 from vidinternal.core.errors import IntegrityError
-from vidinternal.media.codecs import holds
-from vidinternal.media.decode import ClipReader
-from vidinternal.media.fit_planes import fit_planes
 from vidinternal.media.kept import UNNAMED_DATA, Item, kept_items, same, without_added
-from vidinternal.media.outside import Allowed, Outside, OutsideSums, fit_masks
+from vidinternal.media.outside import Allowed, Outside
 from vidinternal.media.packets import NO_TIME, PacketTrail, other_streams, pair_streams
-from vidinternal.media.picture import picture_format
 from vidinternal.media.probe import frame_pts, probe
-from vidinternal.media.soft_subs import AnyTrack, SoftTrack, added_tracks, kept_track
+from vidinternal.media.soft_subs import added_tracks, kept_track
 from vidinternal.media.stream import open_video
 from vidinternal.media.times import rounded
-
-LEAST_PSNR = 50.0
-"""dB that a lossy result holds outside the mask unless less is allowed."""
+from vidinternal.media.verify_samples import Limit, compare_samples, held_against, sample_item, samples_line
 
 # Containers that tell how long each packet lasts; the others leave the guess to the reader, except for subtitles.
 _TIMED = ("mp4", "mov")
-LONG = 1_000_000_000
-"""Pixels of a clip from which a comparison keeps how far it is; fewer take some ten seconds."""
-_PIECE = "verified"
-SAMPLES = "samples outside the mask"
-"""Name of the item about them."""
 SIDE_DATA = ": side data, such as samples to skip"
 """End of the name of the item about what is kept beside a packet's bytes."""
 _STORES_DECODE_TIMES = ("mp4", "mov", "mpegts")
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What may differ: samples outside the mask, and a track that is added.
-
-    Attributes:
-        lossless: Whether no sample may change at all.
-        least_psnr: dB of the worst plane over the whole clip, where some may.
-        soft: The subtitle track that the result has and the source has not, its last, or that there is one; or None.
-    """
-
-    lossless: bool = False
-    least_psnr: float = LEAST_PSNR
-    soft: SoftTrack | AnyTrack | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +93,7 @@ class Verification:
         kinds = [(k, sum(s == k for s in self.streams)) for k in dict.fromkeys(self.streams)]
         streams = [f"{n} {k} track{'s' * (n > 1)} packet for packet" for k, n in kinds]
         times = "every time equal" + (" but for the container's rounding" if coarse else "")
-        return ", ".join([f"{self.frames[0]} frames", times, *streams, _samples_line(self.outside)])
+        return ", ".join([f"{self.frames[0]} frames", times, *streams, samples_line(self.outside, self.limit)])
 
     def text(self) -> str:
         """A table for people."""
@@ -135,7 +107,7 @@ class Verification:
         if self.outside is not None:
             lines += [f"  {'':<9} plane {p.role}: {_plane_line(p)}" for p in self.outside.planes]
             worst = f"frame {self.outside.worst_frame} with {self.outside.worst_psnr:.2f} dB in its worst plane"
-            lines += [f"  {'':<9} worst outside: {worst}"] if self.outside.changed else []
+            lines += [f"  {'':<9} worst: {worst}"] if self.outside.changed else []
         lines += [f"note: {n}" for n in self.notes]
         return "\n".join([*lines, f"{'verified' if self.ok else 'FAILED'}: {self.line()}"])
 
@@ -143,7 +115,7 @@ class Verification:
         """The same findings held against another limit."""
         if self.outside is None:
             return self
-        items = tuple(_held_against(self.outside, limit) if i.name == SAMPLES else i for i in self.items)
+        items = tuple(held_against(self.outside, limit) if i.name == limit.samples else i for i in self.items)
         return replace(self, items=items, limit=limit)
 
     def demand(self, name: Path) -> None:
@@ -159,7 +131,7 @@ class Verification:
             return
         raise IntegrityError(
             f"{name}: what was written is not what was promised",
-            expected="frames, times, streams, tags and every sample outside the mask as in the source",
+            expected=f"frames, times, streams and tags as in the source, {self.limit.samples} within their limit",
             got="\n            ".join(_told(i) for i in self.mismatches),
             hint="the file did not get its name; write it losslessly with --set encode.lossless=true, or into .mkv",
         )
@@ -167,14 +139,6 @@ class Verification:
 
 def _told(item: Item) -> str:
     return f"{item.name}: expected {item.expected or 'nothing'}, got {item.got or 'nothing'}"
-
-
-def _samples_line(outside: Outside | None) -> str:
-    if outside is None:
-        return "samples not compared"
-    if not outside.changed:
-        return "0 samples changed outside the mask"
-    return f"{outside.psnr:.1f} dB outside the mask"
 
 
 def _plane_line(plane: Any) -> str:
@@ -214,12 +178,13 @@ def verify(
         name = container.format.name.split(",")[0]
     kind = {"matroska": "matroska", "mov": "mp4"}.get(name, name)
     streams, identical = stream_items(tuple(without_added(other_streams(found), added)), other_streams(source), kind)
-    items = [*_time_items(times, source.time_base, found.time_base), *streams, *kept_items(source, found, added)]
+    beside = kept_items(source, found, added, limit.size_of(found))
+    items = [*_time_items(times, source.time_base, found.time_base), *streams, *beside]
     if limit.soft is not None:
         origin = times[0][0] * source.time_base
         items.append(same("added subtitles", *kept_track(result, source.path, limit.soft, origin)))
-    outside = _samples(found, source, allowed, progress, checkpoint)
-    items.append(_sample_item(outside, limit, found, source))
+    outside = compare_samples((found, source), limit.remade or allowed, progress, checkpoint)
+    items.append(sample_item(outside, limit, found, source))
     return Verification(
         result=result,
         source=source.path,
@@ -343,58 +308,3 @@ def _durations(name: str, mine: PacketTrail, theirs: PacketTrail) -> Item:
     both = zip(theirs.durations, mine.durations, strict=True)
     wrong = sum(1 for a, b in both if a and b and abs(a * base - b * tick) > slack)
     return Item(name, not wrong, "all equal", f"{wrong} differ" if wrong else "all equal")
-
-
-def _samples(
-    result: ClipInfo, source: ClipInfo, allowed: Allowed | None, progress: Progress, checkpoint: Checkpoints | None
-) -> Outside | None:
-    """Decode both files side by side; None where the result's format cannot hold the source's samples."""
-    target, own = picture_format(result.pix_fmt), picture_format(source.pix_fmt)
-    size = source.width, source.height
-    if (result.width, result.height) != size or not holds(target, own):
-        return None
-    readers = ClipReader(result), ClipReader(source)
-    count = min(len(readers[0]), len(readers[1]))
-    sums, full = OutsideSums(target), result.color.full_range
-    long = checkpoint is not None and count * size[0] * size[1] >= LONG
-    fits = _digest(result.path) if long else ""
-    saved = checkpoint.load(_PIECE, fits) if checkpoint is not None and long else None
-    begin = 0 if saved is None else int(saved["frames"])
-    if saved is not None:
-        sums.load_state(saved["sums"])
-    for index, (mine, theirs) in enumerate(zip(*(r.frames(begin, count) for r in readers), strict=True), begin):
-        masks = allowed(index) if allowed else None
-        planes = theirs.planes
-        if target.name != own.name:
-            planes = fit_planes(planes, own, target, full)
-            masks = None if masks is None else fit_masks(masks, own, target, size)
-        sums.add(index, mine.planes, planes, masks)
-        progress((index + 1) / count, f"verifying frame {index + 1} of {count}")
-        if checkpoint is not None and long:
-            checkpoint.offer(_PIECE, fits, partial(_state, index + 1, sums))
-    return sums.found()
-
-
-def _state(frames: int, sums: OutsideSums) -> dict[str, Any]:
-    return {"frames": frames, "sums": sums.state()}
-
-
-def _digest(path: Path) -> str:
-    """Digest of a file's content: what was found in one file says nothing of another."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sample_item(outside: Outside | None, limit: Limit, result: ClipInfo, source: ClipInfo) -> Item:
-    if outside is not None:
-        return _held_against(outside, limit)
-    sizes = [f"{i.pix_fmt} at {i.width}x{i.height}" for i in (source, result)]
-    return Item(SAMPLES, False, f"a layout that holds {sizes[0]}", sizes[1])
-
-
-def _held_against(outside: Outside, limit: Limit) -> Item:
-    changed = f"{outside.changed} of {outside.samples} changed"
-    worst = f"{changed}, by at most {outside.largest} codes, {outside.psnr:.2f} dB" if outside.changed else changed
-    if limit.lossless:
-        return Item(SAMPLES, not outside.changed, "0 changed", worst)
-    return Item(SAMPLES, outside.psnr >= limit.least_psnr, f"at least {limit.least_psnr:.2f} dB", worst)

@@ -123,7 +123,8 @@ class Writer:
         if not isinstance(edited, Edited):
             return self.write(edited, progress)
         info, count = self._info, len(frame_pts(self._info))
-        spans = cut_evenly(count, segment_length(self._plan, info.width * info.height))
+        made = self._plan.pictures(info)
+        spans = cut_evenly(count, segment_length(self._plan, made.width * made.height))
         if edited.keep is None or len(spans) == 1:
             return self.write(edited.frames(0, count), progress)
         times = list(frame_pts(info))

@@ -18,7 +18,7 @@ from vidinternal.core.errors import PipelineError, nearest
 if TYPE_CHECKING:
     from vidinternal.core.contracts import FlowMethod, InpaintMethod, MethodCard
     from vidinternal.core.finding import MaskMethod
-    from vidinternal.core.imaging import ImageMethod
+    from vidinternal.core.imaging import ImageMethod, KernelMethod
 
 
 @cache
@@ -92,3 +92,8 @@ def mask_method(name: str) -> MaskMethod:
 def image_method(name: str, task: str) -> ImageMethod:
     """Import and return the method of that name for one of ``core.imaging.IMAGE_TASKS``."""
     return _load(name, task)  # pyright: ignore[reportReturnType]
+
+
+def kernel_method(name: str) -> KernelMethod:
+    """Import and return the method of that name that estimates blur kernels."""
+    return _load(name, "kernel")  # pyright: ignore[reportReturnType]

@@ -7,7 +7,7 @@ the 3-D variant). One class covers them all; what differs is the :class:`SkipNet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as nn_functional
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vidinternal.core.errors import UsageError
 from vidinternal.nets.initialise import initialise
+from vidinternal.ops.downsampler import downsample, lanczos
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Head:
     sigmoid: bool = False
 
 
+Upsample = Literal["nearest", "bilinear"]
+_EachLevel = TypeVar("_EachLevel", int, str)
+
+
 @dataclass(frozen=True)
 class SkipNetConfig:
     """Shape of a :class:`SkipNet`; the defaults are the Deep Image Prior's standard network.
@@ -41,10 +46,14 @@ class SkipNetConfig:
         down: Channels of each level on the way down; their number is the depth.
         up: Channels of each level on the way up.
         skip: Channels of each level's skip connection; 0 for none.
-        kernel_down: Side of the kernels on the way down, odd.
-        kernel_up: Side of the kernels on the way up, odd.
+        kernel_down: Side of the kernels on the way down, odd; one for all levels, or one each.
+        kernel_up: Side of the kernels on the way up, odd; one for all levels, or one each.
         kernel_skip: Side of the skip kernels, odd.
-        upsample: How a deeper level is brought to the size of the level above.
+        upsample: How a deeper level is brought to the size of the level above; one for all levels, or one each, the
+            finest first.
+        downsample: How a level is halved: by the stride of its first convolution, or after it by averages, by maxima or
+            by a Lanczos filter.
+        activation: What follows each norm: LeakyReLU(0.2), Swish, ELU or nothing.
         padding: What a convolution sees beyond the border.
         up_1x1: Whether a 1x1 convolution ends each level on the way up.
         bias: Whether convolutions have a bias.
@@ -56,10 +65,12 @@ class SkipNetConfig:
     down: tuple[int, ...] = (128,) * 5
     up: tuple[int, ...] = (128,) * 5
     skip: tuple[int, ...] = (4,) * 5
-    kernel_down: int = 3
-    kernel_up: int = 3
+    kernel_down: int | tuple[int, ...] = 3
+    kernel_up: int | tuple[int, ...] = 3
     kernel_skip: int = 1
-    upsample: Literal["nearest", "bilinear"] = "bilinear"
+    upsample: Upsample | tuple[Upsample, ...] = "bilinear"
+    downsample: Literal["stride", "avg", "max", "lanczos2", "lanczos3"] = "stride"
+    activation: Literal["leaky_relu", "swish", "elu", "none"] = "leaky_relu"
     padding: Literal["reflection", "zero"] = "reflection"
     up_1x1: bool = True
     bias: bool = True
@@ -76,9 +87,26 @@ class SkipNetConfig:
         sizes = ":".join("-".join(map(str, part)) for part in (self.down, self.up, self.skip))
         heads = "+".join(f"{h.name}{h.channels}{'s' if h.sigmoid else 'l'}" for h in self.heads)
         extras = "1x1" if self.up_1x1 else "no1x1", "bias" if self.bias else "nobias"
-        flags = ",".join((self.upsample, self.padding, *extras))
-        kernels = f"k{self.kernel_down}.{self.kernel_up}.{self.kernel_skip}"
+        extras += tuple(x for x in (self.downsample, self.activation) if x not in ("stride", "leaky_relu"))
+        flags = ",".join((_joined(self.upsample), self.padding, *extras))
+        kernels = f"k{_joined(self.kernel_down)}.{_joined(self.kernel_up)}.{self.kernel_skip}"
         return f"skip{'3d' if self.temporal else '2d'}:in{self.in_channels}:{sizes}:{kernels}:{flags}:{heads}"
+
+
+def each_level(value: _EachLevel | tuple[_EachLevel, ...], depth: int) -> tuple[_EachLevel, ...]:
+    """A setting of every level, the finest first, from one for all of them or one each.
+
+    Raises:
+        UsageError: There is one each, and their number is not the depth.
+    """
+    found = value if isinstance(value, tuple) else (value,) * depth
+    if len(found) != depth:
+        raise UsageError("skip network", expected=f"one value, or one for each of {depth} levels", got=_joined(value))
+    return found
+
+
+def _joined(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def fitting_depth(height: int, width: int, depth: int, kernel: int = 5) -> int:
@@ -133,18 +161,21 @@ class SkipNet(nn.Module):
         if not config.depth or len({len(config.down), len(config.up), len(config.skip)}) != 1:
             got = f"{len(config.down)}, {len(config.up)} and {len(config.skip)}"
             raise UsageError("skip network", expected="as many down, up and skip channels as levels", got=got)
-        if any(k % 2 == 0 for k in (config.kernel_down, config.kernel_up, config.kernel_skip)):
+        kernel_down = each_level(config.kernel_down, config.depth)
+        kernel_up = each_level(config.kernel_up, config.depth)
+        if any(k % 2 == 0 for k in (*kernel_down, *kernel_up, config.kernel_skip)):
             raise UsageError("skip network", expected="odd kernels", got=config.signature())
         self.config = config
+        self.enlarging = each_level(config.upsample, config.depth)
         self.down, self.skips, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         inputs = (config.in_channels, *config.down[:-1])
         for level, (source, width, thin) in enumerate(zip(inputs, config.down, config.skip, strict=True)):
-            encode = [*_block(config, source, width, config.kernel_down, stride=2)]
-            encode += _block(config, width, width, config.kernel_down)
+            encode = _halving(config, source, width, kernel_down[level])
+            encode += _block(config, width, width, kernel_down[level])
             self.down.append(nn.Sequential(*encode))
             self.skips.append(nn.Sequential(*(_block(config, source, thin, config.kernel_skip) if thin else ())))
             deeper = config.up[level + 1] if level + 1 < config.depth else width
-            decode = [_norm(thin + deeper), *_block(config, thin + deeper, config.up[level], config.kernel_up)]
+            decode = [_norm(thin + deeper), *_block(config, thin + deeper, config.up[level], kernel_up[level])]
             if config.up_1x1:
                 decode += _block(config, config.up[level], config.up[level], 1)
             self.up.append(nn.Sequential(*decode))
@@ -173,7 +204,7 @@ class SkipNet(nn.Module):
             x = down(x)
         for level in range(self.config.depth - 1, -1, -1):
             height, width = sizes[level]
-            x = self._upsample(x)[..., :height, :width]
+            x = _enlarged(x, self.enlarging[level])[..., :height, :width]
             skip = skips[level]
             x = self.up[level](x if skip is None else torch.cat((skip, x), dim=1))
         with torch.autocast(x.device.type, enabled=False):
@@ -182,10 +213,6 @@ class SkipNet(nn.Module):
             head.name: torch.sigmoid(outputs[head.name]) if head.sigmoid else outputs[head.name]
             for head in self.config.heads
         }
-
-    def _upsample(self, x: Tensor) -> Tensor:
-        align = None if self.config.upsample == "nearest" else False
-        return nn_functional.interpolate(x, scale_factor=2.0, mode=self.config.upsample, align_corners=align)
 
 
 class PaddedConv(nn.Module):
@@ -221,9 +248,50 @@ class PaddedConv(nn.Module):
         return self.conv(x)
 
 
+class Halve(nn.Module):
+    """Halves both sides, rounded up, without parameters.
+
+    Args:
+        how: Averages or maxima of two by two, or a Lanczos filter (``ops.downsampler``).
+    """
+
+    def __init__(self, how: Literal["avg", "max", "lanczos2", "lanczos3"]) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``N C H W`` to ``N C ceil(H/2) ceil(W/2)``."""
+        if self.how == "avg":
+            return nn_functional.avg_pool2d(x, 2, ceil_mode=True)
+        if self.how == "max":
+            return nn_functional.max_pool2d(x, 2, ceil_mode=True)
+        # an odd side gets its last line once more, as the ceiling of the pools does
+        x = nn_functional.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2), mode="replicate")
+        return downsample(x, lanczos(self.how, 2), 2)
+
+
+def _halving(config: SkipNetConfig, source: int, target: int, kernel: int) -> list[nn.Module]:
+    if config.downsample == "stride":
+        return _block(config, source, target, kernel, stride=2)
+    convolution, *rest = _block(config, source, target, kernel)
+    return [convolution, Halve(config.downsample), *rest]
+
+
+def _enlarged(x: Tensor, how: str) -> Tensor:
+    align = None if how == "nearest" else False
+    return nn_functional.interpolate(x, scale_factor=2.0, mode=how, align_corners=align)
+
+
 def _block(config: SkipNetConfig, source: int, target: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    convolution = PaddedConv(config, source, target, kernel=kernel, stride=stride)
-    return [convolution, _norm(target), nn.LeakyReLU(0.2, inplace=True)]
+    return [PaddedConv(config, source, target, kernel=kernel, stride=stride), _norm(target), *_activation(config)]
+
+
+def _activation(config: SkipNetConfig) -> list[nn.Module]:
+    if config.activation == "none":
+        return []
+    if config.activation == "swish":
+        return [nn.SiLU(inplace=True)]
+    return [nn.ELU(inplace=True) if config.activation == "elu" else nn.LeakyReLU(0.2, inplace=True)]
 
 
 def _norm(channels: int) -> nn.Module:

@@ -7,6 +7,7 @@ holds. Where not all frames have room, some are chosen (:mod:`vidinternal.report
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -133,7 +134,7 @@ class Reel:
 
     def size(self, side: int) -> tuple[int, int]:
         """Width and height of pictures whose longer side is at most ``side``; pixels are made square."""
-        width, height = shown_size(self.infos[0])
+        width, height = max((shown_size(info) for info in self.infos), key=math.prod)
         sar = float(self.infos[0].sar or 1)
         wide, high = (width, height * sar) if orientation(self.infos[0]).sideways else (width * sar, height)
         scale = min(1.0, side / max(wide, high))
@@ -158,7 +159,10 @@ class Reel:
         def picture(native: Any) -> Picture:
             stored = np.moveaxis(small(native), -1, 0)
             upright = np.ascontiguousarray(np.moveaxis(turn.upright(stored), 0, -1))
-            return upright if upright.shape[1::-1] == size else cv2.resize(upright, size, interpolation=cv2.INTER_AREA)
+            if upright.shape[1::-1] == size:
+                return upright
+            larger = upright.shape[1] < size[0] or upright.shape[0] < size[1]
+            return cv2.resize(upright, size, interpolation=cv2.INTER_LINEAR if larger else cv2.INTER_AREA)
 
         return picture
 

@@ -115,7 +115,7 @@
     place.value = n;
     place.setAttribute("aria-valuetext", `frame ${index}`);
     where.textContent = `frame ${index} of ${facts.total} · ${clock(facts.times[index])}`;
-    by("expected").textContent = quality == null ? (facts.masked[index] === 0 ? "nothing filled here" : "") : `expected ${quality.toFixed(1)} dB`;
+    by("expected").textContent = quality == null ? (facts.masked[index] === 0 && !facts.remade ? "nothing filled here" : "") : `expected ${quality.toFixed(1)} dB`;
     const head = by("head");
     if (head) head.style.left = `${((index + 0.5) / facts.total) * 100}%`;
     for (const mark of document.querySelectorAll("[data-worst]")) {

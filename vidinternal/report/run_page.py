@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,11 @@ from vidinternal.report.curves import curves, has_curve
 from vidinternal.report.film import ROOM, Film, Reel, Wanted, make_film
 from vidinternal.report.intermediate import FrameFacts, Intermediate
 from vidinternal.report.page import for_script, markup, pieces
+from vidinternal.report.remade import told_rows
 from vidinternal.report.timeline import timeline
 from vidinternal.report.writing import shown, write_whole
 from vidinternal.runner.job import Job, JobResult
+from vidinternal.runner.remade import maker_of
 from vidinternal.runner.run import Run, open_run
 
 BYTES_A_FRAME = 60
@@ -73,6 +76,7 @@ class RunPage:
 
     def __init__(self, run: Run, result: JobResult, command: str) -> None:
         self.run, self.record, self.command = run, result.record, command
+        self.remade = maker_of(run.spec) is not None
         decode = run.spec.stage("decode")
         self.kept = Intermediate(run, decode.scan(run.info) if decode is not None else "progressive")  # pyright: ignore[reportAttributeAccessIssue]
         self.facts: list[FrameFacts] = list(self.kept.survey())
@@ -113,10 +117,12 @@ class RunPage:
             "kinds": self._kinds(),
             "flows": self._flows(),
             "error_told": self._error_told(),
-            "timeline": timeline(self.facts, windows, width * height) if windows and self.facts else None,
+            "timeline": timeline(self.facts, windows, width * height) if windows and self._filled() else None,
             "quality_told": self._quality_told(),
             "worst": [self._mark(index) for index in self.worst],
             "windows": list(self._windows()),
+            "remade": self.remade,
+            "told": list(told_rows(self.record)) if self.remade else [],
             **self._curves(),
             "copied": self._copied(),
             "encoded": self._encoded(),
@@ -130,6 +136,10 @@ class RunPage:
             "frames": self._frames(),
             "summary": for_script(summary(self.record["source"]["frames"], self._thumbnails())),
         }
+
+    def _filled(self) -> bool:
+        """Whether it is known of frames what was filled; not where every picture was made anew."""
+        return bool(self.facts) and not self.remade
 
     def _thumbnails(self) -> tuple[bytes, ...]:
         """WebP of one telling frame before and after; none where there are no pictures."""
@@ -162,6 +172,7 @@ class RunPage:
             "reach": max((len(w) for w in windows.windows), default=2) if windows else 2,
             "error": self.film.largest_error,
             "first": self._first(),
+            "remade": self.remade,
         }
 
     def _tiles(self) -> list[dict[str, str]]:
@@ -175,17 +186,21 @@ class RunPage:
         if verification:
             state = "good" if verification["ok"] else "bad"
             words = "verified" if verification["ok"] else "not as promised"
-            tiles.append({"value": words, "name": "frames, times, streams, samples outside", "state": state})
+            what = "samples" if self.remade else "samples outside"
+            tiles.append({"value": words, "name": f"frames, times, streams, {what}", "state": state})
         frames = self.record["source"]["frames"]
-        known = f"{len(filled)} of {frames}" if self.facts else str(frames)
-        name = "frames had something to fill" if self.facts else "frames"
+        known = f"{len(filled)} of {frames}" if self._filled() else str(frames)
+        name = "frames had something to fill" if self._filled() else "frames"
+        if self.remade:
+            was, now = ("×".join(map(str, shown_size(clip))) for clip in (self.run.info, self.run.out))
+            name = f"frames made anew, {now}" + (f" from {was}" if was != now else "")
         tiles.append({"value": known, "name": name, "state": ""})
         tiles.append({"value": _duration(self.record["seconds"]), "name": f"on {self.record['device']}", "state": ""})
         return tiles
 
     def _sampled(self) -> str:
         film = self.film
-        width, height = shown_size(self.run.info)
+        width, height = max((shown_size(clip) for clip in (self.run.info, self.run.out)), key=math.prod)
         small = f"Pictures are {film.size[0]}×{film.size[1]} of {width}×{height} pixels, lightly compressed."
         if len(film.frames) >= film.total:
             return f"Every one of the {film.total} frames is on this page. {small}"
@@ -237,7 +252,7 @@ class RunPage:
                 "shot": shot["shot"],
                 "window": (window.index if window else number) + 1,
                 "frames": f"{first}–{end - 1}",
-                "pixels": f"{facts.get('hole_pixels', 0):,}",
+                "pixels": "all" if self.remade else f"{facts.get('hole_pixels', 0):,}",
                 "expected": "–" if expected is None else _range(expected, facts.get("expected_range")),
                 "method": facts.get("method", "–"),
                 "stopped": facts.get("stopped", facts.get("skipped", "–")),

@@ -11,6 +11,7 @@ from vidinternal.media.part_file import remove_part
 from vidinternal.media.stills.image_sequence import names_many
 from vidinternal.runner.beside import write_beside
 from vidinternal.runner.keys import reasons, stage_keys
+from vidinternal.runner.layers import write_layers
 from vidinternal.runner.ledger import Ledger
 from vidinternal.runner.starts import take, taken
 from vidinternal.runner.workspace import Workspace, file_digest, part_name
@@ -50,7 +51,7 @@ def end(run: Run) -> None:
     if replaced and run.ledger.pending is not None:
         run.ledger.again, run.ledger.pending = run.ledger.pending, None
     run.ledger.save()
-    for line in write_beside(run):
+    for line in (*write_beside(run), *write_layers(run)):
         run.say(line)
     freed = run.workspace.forget(stage_keys(old)) if replaced else 0
     if freed:
@@ -77,9 +78,11 @@ def forget_lost_result(run: Run) -> None:
 
 
 def finished_before(workspace: Workspace, name: str, destination: Path) -> Mapping[str, Any] | None:
-    """The record of this very job, if the file it wrote is still there unchanged."""
+    """The record of this very job, if the file it wrote is still there unchanged, and its layers are there."""
     record = workspace.read_json(name)
     if record is None or not (destination.exists() or names_many(destination)):
+        return None
+    if not all(Path(place).exists() for place in record.get("layers", {}).values()):
         return None
     try:
         return record if record["output"]["digest"] == file_digest(destination) else None

@@ -223,7 +223,13 @@ def compare(
     infos = probe_result(result, truth), truth
     sizes = [f"{i.width}x{i.height}" for i in infos]
     if sizes[0] != sizes[1]:
-        raise UsageError(f"{result} against {reference}", expected=f"pictures of {sizes[1]}", got=sizes[0])
+        raise UsageError(
+            f"{result} against {reference}",
+            expected=f"pictures of one size to compare, {sizes[1]} as the reference's",
+            got=f"{sizes[0]} in the result",
+            hint=f"the true pictures at {sizes[0]} as the reference; or vidinternal verify --remade, which looks at"
+            " times, streams and tags of a result of another size",
+        )
     readers = ClipReader(infos[0]), ClipReader(infos[1])
     counts = len(readers[0]), len(readers[1])
     sums = _gather(readers, mask, progress)

@@ -12,16 +12,20 @@ import torch
 from vidinternal.core.budget import Budget
 from vidinternal.core.clip import Window
 from vidinternal.core.contracts import FitContext
+from vidinternal.media.orientation import shown_size
 from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.flow_copy import FlowCopySettings, flow_copy
 from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.ops.resample import shrink, working_size
 from vidinternal.runner.beside import write_beside
-from vidinternal.runner.estimate import memory_bytes, workspace_bytes, writing_seconds
+from vidinternal.runner.dry_run_remade import trial_seconds
+from vidinternal.runner.estimate import memory_bytes, remade_bytes, workspace_bytes, writing_seconds
 from vidinternal.runner.job import Job
+from vidinternal.runner.remade import maker_of
 from vidinternal.runner.resources import Needs, explained
 from vidinternal.runner.run import Run, open_run
 from vidinternal.runner.search import search_notes
+from vidinternal.runner.shares import masked_pixels
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.base import Scope
 from vidinternal.stages.fill_window import FillRequest, fill_window
@@ -71,6 +75,7 @@ class DryRun:
         memory: Expected peak memory of the process, bytes.
         disk: Expected size of the workspace, bytes.
         notes: What a person should know before starting.
+        made: Where every picture is made anew: what by, and of what size.
     """
 
     source: str
@@ -81,6 +86,7 @@ class DryRun:
     memory: int
     disk: int
     notes: tuple[str, ...]
+    made: str = ""
 
     def as_dict(self) -> Mapping[str, Any]:
         """JSON-ready."""
@@ -94,7 +100,9 @@ class DryRun:
                 f"  shot {w.shot}, frames {w.first}-{w.last}: {w.frames} frames to fill, {w.share:.1%} of the picture, "
                 f"{w.never_seen:.0%} of it never seen in another frame"
             )
-        if not self.windows:
+        if self.made:
+            lines.append(f"  {self.made}")
+        elif not self.windows:
             lines.append("  nothing is masked: the file would be written with every sample unchanged")
         time_text = "unknown" if self.seconds is None else _duration(self.seconds)
         lines.append(
@@ -127,6 +135,8 @@ def _dry_run(job: Job, needs: Needs) -> DryRun:
         for stage in run.spec.stages:
             if stage.name in ("decode", "find", "shots", "masks"):
                 (run.do_clip if stage.scope is Scope.CLIP else run.do_windows)(stage)
+        if maker_of(run.spec) is not None:
+            return _remade(run, notes)
         windows = run.windows()
         masked = [w for w in windows.windows if run.read("masks", w).box is not None]
         plans = tuple(_look(run, w) for w in masked)
@@ -142,6 +152,27 @@ def _dry_run(job: Job, needs: Needs) -> DryRun:
         memory=memory,
         disk=disk,
         notes=tuple(notes),
+    )
+
+
+def _remade(run: Run, notes: list[str]) -> DryRun:
+    """The answer where every picture is made anew."""
+    windows, frames, out = run.windows(), len(run.handles["frames"]), run.out
+    stage = maker_of(run.spec)
+    width, height = shown_size(out)
+    made = f"every picture made anew by {stage.config.method}, {width}x{height}" if stage else ""
+    seconds = run.job.budget or trial_seconds(run)
+    plan = run.memory
+    return DryRun(
+        source=str(run.job.inputs.source),
+        frames=frames,
+        shots=len(windows.shots),
+        windows=(),
+        seconds=seconds,
+        memory=0 if plan is None else plan.needed(1, run.info.height, run.info.width),
+        disk=remade_bytes(run.info, frames, run.spec),
+        notes=tuple(notes),
+        made=made,
     )
 
 
@@ -189,7 +220,7 @@ def _expected_seconds(run: Run, masked: list[Window]) -> float | None:
     stage = run.spec.stage("inpaint")
     if stage is None or not masked or stage.options is None:
         return writing
-    weights = run.weights(masked)
+    weights = masked_pixels(run, masked)
     largest = max(masked, key=lambda w: weights[w.index])
     area, masks = _small(run, largest, 0)
     flow = run.spec.stage("flow")

@@ -7,9 +7,11 @@ from vidinternal.media.codecs import EncodeSettings, crf_scale
 from vidinternal.media.own_codec import expected_codec
 from vidinternal.media.rate import trial_pixels
 from vidinternal.media.stills.clip import is_stills, stills_bytes
+from vidinternal.runner.remade import frame_bytes, layer_bytes, maker_of
 from vidinternal.runner.spec import PipelineSpec
 from vidinternal.stages.artifacts import MaskTrack
 from vidinternal.stages.memory import MemoryPlan
+from vidinternal.stages.output_clip import written
 
 WRITING_SECONDS_PER_MEGAPIXEL = {
     "h264": 0.12,
@@ -25,11 +27,17 @@ VERIFYING_SECONDS_PER_MEGAPIXEL = 0.04
 """Decode of source and result and their comparison."""
 
 
-def writing_seconds(info: ClipInfo, frames: int, spec: PipelineSpec) -> float:
+def writing_seconds(source: ClipInfo, frames: int, spec: PipelineSpec) -> float:
     """Seconds to set aside for writing the whole clip: trials of the quality, encoding it twice, and verifying that.
 
     A clip is written a second time where its bitrate or quality missed the aim, which is not known before.
+
+    Args:
+        source: The source; what counts are the pictures that are written, which may be larger.
+        frames: How many it has.
+        spec: The pipeline.
     """
+    info = written(spec.stages, source)
     encode = spec.stage("encode")
     if encode is None:
         return 0.5
@@ -72,6 +80,10 @@ OUTPUT_BITS_PER_SAMPLE = {"prores": 2.5, "ffv1": 5.0}
 """Of codecs that are large whatever the source was; the others come out about as large as the source."""
 
 
+REMADE = 2.0
+"""Bytes for a pixel made anew over those for one of the source: 50 dB are more than most films spend."""
+
+
 def output_bytes(info: ClipInfo, spec: PipelineSpec) -> int:
     """Size to expect of the output, bytes; 0 where the pipeline writes none."""
     encode = spec.stage("encode")
@@ -80,6 +92,23 @@ def output_bytes(info: ClipInfo, spec: PipelineSpec) -> int:
     source = sum(stills_bytes(info).values()) if is_stills(info.path) else info.path.stat().st_size
     bits = OUTPUT_BITS_PER_SAMPLE.get(_codec(info, encode.config))
     frames = info.frames or (round(info.duration * info.rate) if info.duration else 0)
+    out = written(spec.stages, info)
+    if maker_of(spec) is not None:  # pictures made anew are held to a quality, whatever the source's bitrate
+        source = round(source * max(1.0, out.width * out.height / (info.width * info.height)) * REMADE)
     if bits is None or not frames:
         return source
-    return max(source, round(frames * info.width * info.height * 1.5 * bits / 8))
+    return max(source, round(frames * out.width * out.height * 1.5 * bits / 8))
+
+
+def remade_bytes(info: ClipInfo, frames: int, spec: PipelineSpec) -> int:
+    """Bytes that pictures which are all made anew take in the workspace, layers included; 0 where none are.
+
+    Args:
+        info: The source.
+        frames: How many it has.
+        spec: The pipeline.
+    """
+    if maker_of(spec) is None:
+        return 0
+    out = written(spec.stages, info)
+    return frames * (frame_bytes(out) + layer_bytes(spec, out))

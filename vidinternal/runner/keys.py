@@ -115,7 +115,7 @@ def _code_of(modules: tuple[str, ...]) -> str:
 
 def stage_code(stage: Stage) -> str:
     """16 hex digits of the code a stage can run with its method: ours by content, libraries by version."""
-    modules = [type(stage).__module__]
+    modules = [type(stage).__module__, *stage.also_runs()]
     if stage.task is not None:
         modules.append(methods.module_name(stage.config.method, stage.task))
     return _code_of(tuple(modules))

@@ -8,9 +8,10 @@ import re
 import resource
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from vidinternal.core.errors import UsageError
+from vidinternal.core.imaging import ImageCard
 from vidinternal.methods import card
 from vidinternal.runner.job import Job
 from vidinternal.runner.spec import PipelineSpec
@@ -152,14 +153,27 @@ def memory_part(plan: MemoryPlan, spec: PipelineSpec, info: ClipInfo) -> str | N
     return f"{plan.limit >> 20} MiB ({needs})"
 
 
-def memory_plan(limit: int, spec: PipelineSpec, pixels: int) -> MemoryPlan:
+def memory_plan(limit: int, spec: PipelineSpec, pixels: int, written: int = 0) -> MemoryPlan:
     """The plan of a pipeline's stages.
 
     Args:
         limit: Bytes for the process.
         spec: The pipeline.
         pixels: Of a picture of the clip.
+        written: Of a picture that is written, where that is another size.
     """
+    maker = next((s for s in spec.stages if s.remakes), None)
+    if maker is not None and maker.task is not None:
+        made = cast(ImageCard, card(maker.config.method, maker.task))
+        return MemoryPlan(
+            limit=limit,
+            picture=pixels,
+            bytes_per_pixel=made.bytes_per_pixel,
+            bytes_at_once=made.bytes_at_once,
+            written=written,
+            group=made.group + 2 * made.around,
+            cuts=made.tiles == "cut",
+        )
     inpaint, flow, masks = spec.stage("inpaint"), spec.stage("flow"), spec.stage("masks")
     chosen = card(inpaint.config.method, "inpaint") if inpaint else None
     margin = masks.config.context + masks.config.dilate if masks else 0

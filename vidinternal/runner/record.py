@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from vidinternal import methods
 from vidinternal.runner.beside import residue_account, told
 from vidinternal.runner.damage import damage_account, damage_notes
+from vidinternal.runner.layers import layer_places
 from vidinternal.runner.leftovers import left_behind, leftover_notes
+from vidinternal.runner.remade import made_facts, remade_notes
 from vidinternal.runner.search import search_notes, searched
 from vidinternal.runner.starts import account
 from vidinternal.runner.workspace import code_digest, file_digest
@@ -55,7 +57,7 @@ def shot_scores(run: Run) -> list[dict[str, Any]]:
     scores = []
     for shot in windows.shots:
         mine = [w for w in windows.windows if w.shot == shot.index]
-        filled = [facts for w in mine if (facts := _fill_facts(run, w)) is not None]
+        filled = [facts for w in mine if (facts := _fill_facts(run, w) or made_facts(run, w)) is not None]
         seams = [seam for w in mine if (seam := _seam(run, w)) is not None]
         scored = [f for f in filled if f.get("expected_psnr") is not None]
         pixels = sum(f["hole_pixels"] for f in scored)
@@ -124,8 +126,9 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
     """Everything worth knowing of a finished run, JSON-ready."""
     job = run.job.inputs
     used = [methods.card(s.config.method, s.task) for s in run.spec.stages if s.task]
-    papers = sorted({c.paper for c in used if c.paper})
     shots = shot_scores(run)
+    named = {key for shot in shots for facts in shot["windows"] for key in facts.get("papers", ())}
+    papers = sorted({c.paper for c in used if c.paper} | {key for key in named if key in citations()})
     if run.spec.stage("inpaint") and not any(s["masked_pixels"] for s in shots):
         notes = [*notes, "nothing is masked in any frame: the picture was written as it is"]
     result = run.read("result", None).facts if run.spec.stage("encode") else {}
@@ -144,7 +147,12 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
         },
         "found": searched(run),
         "leftovers": left,
-        "output": {"path": str(job.destination), "digest": file_digest(job.destination), **result},
+        "output": {
+            "path": str(job.destination),
+            "digest": file_digest(job.destination),
+            "size": [run.out.width, run.out.height],
+            **result,
+        },
         **verification_lines(result),
         "settings": run.spec.settings(),
         "seed": run.job.seed,
@@ -157,6 +165,7 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
         "code": code_digest(),
         "versions": versions(),
         "shots": shots,
+        "layers": {name: str(place) for name, place in layer_places(run).items()},
         "damage": damage_account(run),
         "citations": {key: citations()[key] for key in papers},
         "notes": [
@@ -167,6 +176,7 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
             *told(run),
             *damage_notes(run),
             *memory_notes(shots),
+            *remade_notes(run, shots),
         ],
         "residue": residue_account(run),
         "resumed": list(run.said),

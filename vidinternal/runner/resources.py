@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from vidinternal.core.durable import make_folder
 from vidinternal.core.errors import ResourceError, UserError
-from vidinternal.runner.estimate import output_bytes, workspace_bytes
+from vidinternal.media.probe import frame_pts
+from vidinternal.runner.estimate import output_bytes, remade_bytes, workspace_bytes
+from vidinternal.runner.remade import maker_of
 from vidinternal.stages.out_of_memory import out_of_memory
 
 if TYPE_CHECKING:
@@ -177,7 +179,12 @@ class Needs:
         """
         self.memory = run.memory.limit if run.memory else None
         self.output = output_bytes(run.info, run.spec)
-        return _check_room(self.places.output, "output", self.output)
+        notes = _check_room(self.places.output, "output", self.output)
+        made = maker_of(run.spec)
+        if made is None or run.workspace.any(made.name, run.keys[made.name]):
+            return notes  # or taken up again: what is there already needs no more room
+        self.workspace = remade_bytes(run.info, len(frame_pts(run.info)), run.spec) + self.output
+        return notes + _check_room(self.places.workspace, "workspace", self.workspace)
 
     def check_workspace(self, run: Run) -> list[str]:
         """Refuse intermediate results that will not fit on their disk; to be asked once the masks are known.

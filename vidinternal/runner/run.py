@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,18 +29,19 @@ from vidinternal.runner.bookkeeping import (
     say_why,
     writes_output,
 )
-from vidinternal.runner.estimate import writing_seconds
 from vidinternal.runner.job import Job, JobResult, Observer, Silent, pick_device
 from vidinternal.runner.keys import Parts, stage_keys, stage_parts
 from vidinternal.runner.ledger import Ledger
 from vidinternal.runner.memory import give_back, memory_limit, memory_part, memory_plan
 from vidinternal.runner.record import describe_run
 from vidinternal.runner.resources import Needs, explained
+from vidinternal.runner.shares import time_for, window_weights
 from vidinternal.runner.spec import PipelineSpec, load_pipeline
 from vidinternal.runner.workspace import Series, Workspace, digest, file_digest, part_name
 from vidinternal.stages.artifacts import Windows
 from vidinternal.stages.base import Scope, Stage, StageContext
 from vidinternal.stages.memory import MemoryPlan
+from vidinternal.stages.output_clip import written
 from vidinternal.stages.preview import write_strip
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
 PREVIEW = "preview.png"
 """In the workspace: what the fill at work looks like for now."""
-LEAST_SECONDS = 1.0
-"""What a window gets when the others have used up the time: enough for the cheapest fill."""
+SCRATCH = "scratch"
+"""Beside a window's checkpoints: what its stage writes that is too large for memory."""
 
 
 @dataclass
@@ -108,6 +109,11 @@ class Run:
     def take(self, parts: Parts) -> None:
         """Take what the results depend on."""
         self.parts, self.keys = parts, stage_keys(parts)
+
+    @property
+    def out(self) -> ClipInfo:
+        """The clip that is written: the source with pictures of the size that is made."""
+        return written(self.spec.stages, self.info)
 
     @property
     def name(self) -> str:
@@ -211,7 +217,7 @@ class Run:
         key = self.keys[stage.name]
         windows = self.windows().windows
         todo = [w for w in windows if not self.there(stage, part_name(w.index))]
-        weights = self.weights(todo) if stage.timed else {w.index: float(len(w)) for w in todo}
+        weights = window_weights(self, stage, todo)
         total = sum(weights.values()) or 1.0
         done = 0.0
         self.filled += (len(windows) - len(todo)) if stage.timed else 0
@@ -254,12 +260,13 @@ class Run:
         if share is not None:
             self.filled += spent is not None
             self.budget.charge(spent or 0.0)
-            budget = self.share(share)
+            budget = time_for(self, share)
             if budget.seconds is not None and spent:
                 budget = Budget(budget.seconds + spent).charge(spent)
         context = self.context(stage, window, budget, offset, weight)
         finished = warm.finished(self, stage, window)
-        return replace(context, checkpoint=self._checkpoints(stage, window, budget), finished=finished)
+        kept = self._checkpoints(stage, window, budget)
+        return replace(context, checkpoint=kept, finished=finished, scratch=kept.folder / SCRATCH)
 
     def _checkpoints(self, stage: Stage, window: Window | None, budget: Budget) -> FileCheckpoints:
         """Where a stage keeps its state until its result is there."""
@@ -282,31 +289,6 @@ class Run:
             self.ledger.spent = {self.name: self.budget.elapsed()}
             self.ledger.save()
 
-    def weights(self, todo: Sequence[Window]) -> dict[int, float]:
-        """Share of the time each window gets: its masked pixels."""
-        return {w.index: float(self.read("masks", w).masks.sum()) for w in todo}
-
-    def share(self, fraction: float) -> Budget:
-        """Time for a window: a fraction of what is left after the writing, and a second when none is.
-
-        Raises:
-            BudgetError: Nothing is left, and nothing has been filled that would be lost.
-        """
-        if self.budget.seconds is None:
-            return Budget()
-        reserve = writing_seconds(self.info, len(self.handles["frames"]), self.spec)
-        left = self.budget.remaining() - reserve
-        if left <= 0 and self.filled:
-            return Budget(LEAST_SECONDS)
-        if left <= 0:
-            raise BudgetError(
-                f"{self.job.inputs.source}: no time left to fill anything",
-                expected=f"a budget above about {self.budget.elapsed() + reserve:.0f} s for this clip",
-                got=f"{self.budget.seconds:.0f} s",
-                hint="give a longer --budget; what is done so far is kept and resumed",
-            )
-        return Budget(left * fraction)
-
 
 def open_run(job: Job, observer: Observer | None = None, stop: Stop | None = None) -> Run:
     """Everything that is known of a job before any work is done.
@@ -323,7 +305,8 @@ def open_run(job: Job, observer: Observer | None = None, stop: Stop | None = Non
     device = pick_device(job.device)
     ledger = Ledger.of(job)
     workspace = Workspace(job.workspace_root() / f"{_name(info.path)}-{file_digest(info.path)}")
-    memory = memory_plan(memory_limit(job, workspace), spec, info.width * info.height)
+    made = written(spec.stages, info)
+    memory = memory_plan(memory_limit(job, workspace), spec, info.width * info.height, made.width * made.height)
     found = warm.taken(job, spec, ledger)
     again, limited = ledger.generation(job.fresh), memory_part(memory, spec, info)
     parts = stage_parts(job, spec, device.type, again, limited, found.listed)

@@ -272,6 +272,10 @@ def _check_wiring(built: Sequence[Stage], lines: dict[KeyPath, int]) -> list[Fin
                         f"put {' or '.join(makers) or 'a stage that writes it'} before it",
                     )
                 )
+        for artifact in stage.writes:
+            if artifact in written:
+                both = f"stage '{stage.name}' writes '{artifact}', which stage '{written[artifact]}' writes already"
+                findings.append(Finding(line, f"{both}; run the second pipeline on the result of the first"))
         written |= dict.fromkeys(stage.writes, stage.name)
     return findings
 
@@ -293,8 +297,8 @@ def _resolve(built: Sequence[Stage]) -> tuple[Stage, ...]:
             told = {"method": masks.config.method} | ({"cuts": shots.config.detector} if shots else {})
             resolved.append(find(find.Config.model_validate(told), masks.options))
     for stage in resolved:
-        if stage.name == "residue":
-            vars(stage)["chain"] = tuple(s for s in resolved if s.name in ("masks", "flow", "inpaint", "composite"))
+        redone = ("masks", "flow", "inpaint", "composite")
+        vars(stage)["chain"] = tuple(s for s in resolved if stage.name != "residue" or s.name in redone)
     return tuple(resolved)
 
 

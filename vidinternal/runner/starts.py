@@ -22,6 +22,7 @@ from vidinternal.runner.spec import PipelineSpec
 from vidinternal.runner.workspace import part_name
 from vidinternal.stages.artifacts import Fill
 from vidinternal.stages.base import Stage
+from vidinternal.stages.made import Made
 
 if TYPE_CHECKING:
     from vidinternal.core.clip import Window
@@ -163,7 +164,8 @@ def _own(run: Run, stage: Stage, index: int) -> Finished | None:
     place = run.workspace.folder_of(stage.name, run.keys[stage.name], part_name(index), stage.writes[0])
     if not place.is_dir():
         return None  # of another part of the clip, made elsewhere
-    facts = Fill.facts_in(place)
+    kind = _kind(stage)
+    facts = kind.facts_in(place)
     if not _carries_on(facts):
         return None
     height, width = facts["size"]
@@ -173,8 +175,13 @@ def _own(run: Run, stage: Stage, index: int) -> Finished | None:
         facts["signature"],
         (height, width),
         tuple(facts["description"]),
-        lambda: Fill.weights_in(place),
+        lambda: kind.weights_in(place),
     )
+
+
+def _kind(stage: Stage) -> type[Fill | Made]:
+    """What a stage's windows leave: the first artifact it writes, with account and weights."""
+    return Made if stage.writes[0] == "made" else Fill
 
 
 def _carries_on(facts: Mapping[str, Any]) -> bool:
@@ -200,13 +207,14 @@ def _put_all(run: Run, stage: Stage, bank: Bank) -> None:
     key, group = run.keys[stage.name], group_of(run, stage)
     for part in run.workspace.parts(stage.name, key):
         place = run.workspace.folder_of(stage.name, key, part, stage.writes[0])
-        facts, index = Fill.facts_in(place), int(part.rpartition("-")[2])
+        facts, index = _kind(stage).facts_in(place), int(part.rpartition("-")[2])
         if not _carries_on(facts):
             continue
         height, width = facts["size"]
         about = Entry(group, index, facts["method"], facts["signature"], (height, width), tuple(facts["description"]))
-        if bank.get(about.name) is None and bank.put(about, Fill.weights_in(place)) is None:
-            run.say(f"weight bank: the weights of a window are larger than inpaint.bank_limit ({bank.limit} bytes)")
+        if bank.get(about.name) is None and bank.put(about, _kind(stage).weights_in(place)) is None:
+            where = f"{stage.name}.bank_limit ({bank.limit} bytes)"
+            run.say(f"weight bank: the weights of a window are larger than {where}")
             return
 
 

@@ -25,6 +25,23 @@ _SUPPORT = {
     "promise",
     "clip_view",
     "lay_over",
+    "output_clip",
+    "frame_store",
+    "guided",
+    "made",
+    "patches",
+    "lift",
+    "lift_account",
+    "lift_arrays",
+    "lift_deflicker",
+    "lift_hints",
+    "lift_motion",
+    "lift_reader",
+    "lift_state",
+    "lift_tiles",
+    "lift_window",
+    "per_frame",
+    "blur_kernel",
 }
 
 

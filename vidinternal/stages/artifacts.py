@@ -20,6 +20,8 @@ from torch import Tensor
 from vidinternal.core.clip import Shot, Window
 from vidinternal.core.contracts import FlowField, FlowSet
 from vidinternal.core.finding import Found
+from vidinternal.stages.made import Made
+from vidinternal.stages.patches import Patches
 
 Box = tuple[int, int, int, int]
 """``(y0, y1, x0, x1)`` in pixels, ends excluded."""
@@ -281,49 +283,6 @@ class Fill:
 
 
 @dataclass(frozen=True)
-class Patches:
-    """The samples that change, in the source's own planes.
-
-    Attributes:
-        frames: For each changed frame of the clip, one ``(y0, x0, samples)`` per plane, or None for a plane that does
-            not change; ``samples`` replaces a rectangle of the plane and equals the source wherever no mask touches.
-        seam: Mean absolute difference of the two fills of cross-faded frames inside the hole, in 8-bit codes; None
-            where the window has no overlap.
-        full: Whether samples beside the mask, in the whole work area, were meant to change.
-    """
-
-    frames: Mapping[int, tuple[tuple[int, int, np.ndarray] | None, ...]]
-    seam: float | None = None
-    full: bool = False
-
-    def save(self, folder: Path) -> None:
-        """Write itself into an existing empty folder."""
-        arrays: dict[str, np.ndarray] = {}
-        places: dict[str, list[list[int] | None]] = {}
-        for index, planes in self.frames.items():
-            places[str(index)] = [None if p is None else [p[0], p[1]] for p in planes]
-            arrays |= {f"{index}.{k}": p[2] for k, p in enumerate(planes) if p is not None}
-        _save_json(folder / "patches.json", {"places": places, "seam": self.seam, "full": self.full})
-        if arrays:
-            _save_arrays(folder / "patches.safetensors", arrays)
-
-    @classmethod
-    def load(cls, folder: Path) -> Patches:
-        """Read itself back."""
-        meta = _load_json(folder / "patches.json")
-        path = folder / "patches.safetensors"
-        arrays = load_file(path) if path.exists() else {}
-        frames = {
-            int(index): tuple(
-                None if place is None else (place[0], place[1], arrays[f"{index}.{k}"])
-                for k, place in enumerate(places)
-            )
-            for index, places in meta["places"].items()
-        }
-        return cls(frames, meta["seam"], meta["full"])
-
-
-@dataclass(frozen=True)
 class Again:
     """What was made once more of a window, where something of an overlay was left.
 
@@ -381,6 +340,7 @@ KINDS: Mapping[str, type[Artifact] | None] = {
     "flow": Flows,
     "fill": Fill,
     "patches": Patches,
+    "made": Made,
     "again": Again,
     "result": Written,
 }

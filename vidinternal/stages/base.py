@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from vidinternal.learn.warm_start.pool import Finished
+    from vidinternal.media.fields import Scan
     from vidinternal.stages.memory import MemoryPlan
 
 
@@ -77,6 +78,8 @@ class StageContext:
         memory: What the run may take; None = no limit.
         checkpoint: Where a training keeps its state; None = nowhere.
         preview: Shows what a fill looks like for now.
+        scratch: A folder of this window's own for what is too large for memory, perhaps not made yet; what a killed run
+            left is there again, and it goes once the result is kept. None = hold it in memory.
         finished: Finished windows whose weights may be started from, oldest first; for stages that carry them on.
         token: Names this run's unfinished files, so that the next run of the same job knows them as its own.
     """
@@ -93,6 +96,7 @@ class StageContext:
     token: str = ""
     preview: Preview = no_preview
     finished: tuple[Finished, ...] = ()
+    scratch: Path | None = None
 
     def this_window(self) -> Window:
         """The window of a window-scoped stage."""
@@ -121,6 +125,7 @@ class Stage(ABC):
             ``bank_limit`` and ``starts``.
         state_outlives: Whether its kept state also serves a job that asks for something else of the same clip; the
             stage then names in every piece what that depends on, the clip, the code and the settings aside.
+        remakes: Whether it makes every picture of the clip anew, perhaps of another size: its ``output`` tells.
         places: Settings that name places and not what comes of it; a result does not depend on them.
         Config: Its typed settings; a stage with a ``task`` has a field ``method``.
     """
@@ -139,7 +144,10 @@ class Stage(ABC):
     sized: ClassVar[bool] = False
     carries: ClassVar[bool] = False
     state_outlives: ClassVar[bool] = False
+    remakes: ClassVar[bool] = False
     places: ClassVar[tuple[str, ...]] = ()
+    chain: tuple[Stage, ...] = ()
+    """All stages of the pipeline, or those that one of them runs again; given by whoever reads the pipeline."""
     Config: ClassVar[type[StrictModel]]
 
     def __init__(self, config: Any, options: StrictModel | None = None) -> None:
@@ -160,6 +168,23 @@ class Stage(ABC):
         """
         del context
         return ()
+
+    def also_runs(self) -> tuple[str, ...]:
+        """Names of modules that settings make it run beside its own and its method's: its results depend on them."""
+        return ()
+
+    def output(self, info: ClipInfo, scan: Scan) -> ClipInfo:
+        """The clip that is written; another than the source where the stage remakes its pictures at another size.
+
+        Args:
+            info: The source.
+            scan: How its frames are taken.
+
+        Raises:
+            UserError: The settings ask for a size that cannot be.
+        """
+        del scan
+        return info
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:

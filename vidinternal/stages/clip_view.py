@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,10 @@ from vidinternal.core.finding import Asked, GivenMasks
 from vidinternal.media.color import to_rgb
 from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import shown_size
+from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
 from vidinternal.media.sample import sample_frames
+from vidinternal.media.skim import cropped, pieces, skim
 from vidinternal.stages.artifacts import Box
 from vidinternal.stages.base import JobInputs
 
@@ -62,13 +64,29 @@ class SourceView:
 
     def rgb(self, start: int, end: int, box: Box | None = None) -> Tensor:
         """``T 3 h w`` float32 RGB."""
-        y0, y1, x0, x1 = box or (None, None, None, None)
         turn = self._frames.turn
+        if box is not None and not (turn.turns or turn.mirrored):
+            return torch.from_numpy(np.stack([self._part(n, box) for n in self._frames.native(start, end)]))
+        y0, y1, x0, x1 = box or (None, None, None, None)
         crops = [
             turn.upright(to_rgb(native, self._info))[:, y0:y1, x0:x1].astype(np.float32)
             for native in self._frames.native(start, end)
         ]
         return torch.from_numpy(np.stack(crops))
+
+    def _part(self, native: NativeFrame, box: Box) -> np.ndarray:
+        """``3 h w`` of a box: only what is wanted is converted."""
+        y0, y1, x0, x1 = box
+        part, (top, left) = cropped(native, self._info, box)
+        return to_rgb(part, self._info)[:, top : top + y1 - y0, left : left + x1 - x0]
+
+    def looks(self, step: int, height: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Index and ``h w 3`` uint8 RGB of frames about ``step`` apart."""
+        return skim(self._info, step, height)
+
+    def pieces(self, wanted: Mapping[int, Sequence[Box]]) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """Pieces of frames, ``h w 3`` uint8 RGB."""
+        return pieces(self._info, wanted)
 
 
 def asked(job: JobInputs, info: ClipInfo) -> Asked:

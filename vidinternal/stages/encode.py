@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from vidinternal.core.clip import ClipInfo
 from vidinternal.core.contracts import Progress
 from vidinternal.core.srt import parse_srt
 from vidinternal.learn.resume import kept
 from vidinternal.learn.state_tree import to_tree
-from vidinternal.media.codecs import EncodeSettings, choose
+from vidinternal.media.codecs import EncoderPlan, EncodeSettings, choose
 from vidinternal.media.encode import encode, encoded_spans
 from vidinternal.media.outside import Allowed
 from vidinternal.media.picture import NativeFrame
 from vidinternal.media.probe import frame_pts
-from vidinternal.media.rate import RateChoice, choose_rate
+from vidinternal.media.rate import RateChoice, SampleFrames, choose_rate
 from vidinternal.media.rehearsal import rehearse
 from vidinternal.media.segments import KeepSegment, Segment
 from vidinternal.media.smart.rendering import Edited
 from vidinternal.media.soft_subs import SoftTrack, language_code, soft_codec
 from vidinternal.media.stills.plan import still_plan, writes_stills
 from vidinternal.media.stills.verify import StillsPromise
+from vidinternal.media.verify_samples import Remade
 from vidinternal.stages.artifacts import InClip, Patches, Written
 from vidinternal.stages.base import JobInputs, Scope, Stage, StageContext
-from vidinternal.stages.lay_over import lay_over
+from vidinternal.stages.lay_over import in_place, lay_over
+from vidinternal.stages.output_clip import written
 from vidinternal.stages.promise import AgainError, MayChange, Promise
 
 _QUALITY = "quality"
@@ -44,9 +47,12 @@ def patched_frames(
         if first >= behind:
             continue
         changed: Patches = patches[window.index]
+        put = lay_over if changed.size is None else in_place
         for native in frames.native(first, behind):
             planes = changed.frames.get(native.index)
-            yield native if planes is None else lay_over(native, planes)
+            if planes is None and changed.size is not None:
+                raise RuntimeError(f"frame {native.index} was to be made anew and is not there")
+            yield native if planes is None else put(native, planes)
 
 
 def touched_frames(windows: Any, patches: Any) -> frozenset[int]:
@@ -102,15 +108,15 @@ class Encode(Stage):
     name = "encode"
     scope = Scope.CLIP
     summary = "Encodes at the source's depth, chroma, colour tags and timestamps; copies every other stream."
-    reads = ("frames", "windows", "masks", "patches")
-    uses = ("found", "again")
+    reads = ("frames", "windows", "patches")
+    uses = ("masks", "found", "again")
     writes = ("result",)
     from_job = ("destination", "soft_subs", "language")
     Config = EncodeSettings
 
     def preflight(self, context: StageContext) -> tuple[str, ...]:
         """Refuse a container that cannot hold what would be written, and tell what it cannot keep, before any work."""
-        plan = choose(self.config, context.info, context.job.destination)
+        plan = choose(self.config, context.info, context.job.destination, self._remade(context.info))
         if writes_stills(context.info, context.job.destination):
             if context.job.soft_subs:
                 soft_codec("", context.job.destination)
@@ -118,24 +124,32 @@ class Encode(Stage):
         if context.job.soft_subs:
             soft_codec(plan.container, context.job.destination)
             plan = replace(plan, soft=SoftTrack())
-        return (*plan.notes, *rehearse(context.info, plan, context.job.destination.suffix).notes)
+        told = _odd(plan, context.info)
+        return (*plan.notes, *told, *rehearse(context.info, plan, context.job.destination.suffix).notes)
+
+    def _remade(self, info: ClipInfo) -> tuple[int, int] | None:
+        """Width and height of the pictures where a stage of the pipeline makes all of them anew; else None."""
+        if not any(stage.remakes for stage in self.chain):
+            return None
+        made = written(self.chain, info)
+        return made.width, made.height
 
     def run(self, inputs: Mapping[str, Any], context: StageContext) -> Mapping[str, Any]:
         """Write the file, look at it, and return the account of it."""
         info, destination = context.info, context.job.destination
         frames, windows = inputs["frames"], inputs["windows"]
         masks, patches = Redone(inputs, "masks"), Redone(inputs, "patches")
-        sample = partial(patched_frames, frames, windows, patches)
-        allowed = MayChange(frames, windows, masks, patches)
+        sample, size = partial(patched_frames, frames, windows, patches), self._remade(info)
+        allowed = MayChange(frames, windows, masks, patches) if size is None else None
         if writes_stills(info, destination):
-            return {"result": self._stills(context, sample, allowed)}
-        plan = choose(self.config, info, destination)
+            return {"result": self._stills(context, sample, allowed, size)}
+        plan = choose(self.config, info, destination, size)
         wanted = self.config.model_copy(update={"codec": plan.codec})
         soft = soft_track(inputs["found"], context.job)
         plan = replace(plan, soft=soft)
         forgiven = rehearse(info, plan, destination.suffix).names
         context.progress(0.0, "choosing the quality")
-        edited = Edited(sample, touched_frames(windows, patches), _keep(context), soft)
+        edited = Edited(sample, touched_frames(windows, patches), _keep(context), soft, size)
 
         def first() -> _Chosen:
             spans = encoded_spans(info, edited, plan, smart=wanted.smart)
@@ -147,7 +161,7 @@ class Encode(Stage):
             settings = wanted.model_copy(update={"crf": choice.crf})
             promise = Promise(
                 info=info,
-                plan=replace(choose(settings, info, destination), soft=soft),
+                plan=replace(choose(settings, info, destination, size), soft=soft),
                 choice=choice,
                 destination=destination,
                 frames=sample,
@@ -178,14 +192,26 @@ class Encode(Stage):
             return {"result": Written(facts)}
         raise RuntimeError("the second attempt asked for a third")
 
-    def _stills(self, context: StageContext, sample: Callable[[], Iterator[NativeFrame]], allowed: Allowed) -> Written:
+    def _stills(
+        self, context: StageContext, sample: SampleFrames, allowed: Allowed | None, size: tuple[int, int] | None
+    ) -> Written:
         """Write images or an animation: no bitrate is to be met, and nothing stands beside the pictures."""
         info, destination = context.info, context.job.destination
-        plan = still_plan(info, destination, self.config.still_quality, frame_pts(info))
-        promise = StillsPromise(info, plan, destination, allowed, _from(context.progress, ENCODED))
+        plan = still_plan(info, destination, self.config.still_quality, frame_pts(info), size)
+        made = None if size is None else Remade(size, sample)
+        promise = StillsPromise(info, plan, destination, made or allowed, _from(context.progress, ENCODED))
         done = _until(context.progress, ENCODED)
-        made = encode(info, sample(), destination, self.config, progress=done, check=promise, token=context.token)
-        return Written({k: str(v) if k == "path" else v for k, v in asdict(made).items()})
+        edited = Edited(sample, (), remade=size)
+        report = encode(info, edited, destination, self.config, progress=done, check=promise, token=context.token)
+        return Written({k: str(v) if k == "path" else v for k, v in asdict(report).items()})
+
+
+def _odd(plan: EncoderPlan, info: ClipInfo) -> tuple[str, ...]:
+    """What a person should know of a size that only a finer layout holds: not every player shows that."""
+    if plan.size is None or plan.pix_fmt == info.pix_fmt or not any(side % 2 for side in plan.size):
+        return ()
+    size = f"{plan.size[0]}x{plan.size[1]}"
+    return (f"{size} has an odd side, for which {plan.codec} needs {plan.pix_fmt}; an even size plays in more places",)
 
 
 def _until(progress: Progress, share: float) -> Progress:

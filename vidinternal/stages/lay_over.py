@@ -1,4 +1,4 @@
-"""Changed samples laid over a frame of the source."""
+"""Changed samples laid over a frame of the source, or put in its place."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def lay_over(native: NativeFrame, planes: tuple[tuple[int, int, Any] | None, ...
         copy[y : y + samples.shape[0], x : x + samples.shape[1]] = samples
         changed.append(copy)
     return NativeFrame(tuple(changed), native.pts, native.duration, native.index)
+
+
+def in_place(native: NativeFrame, planes: tuple[tuple[int, int, Any] | None, ...]) -> NativeFrame:
+    """Return a frame made anew, of any size, with the time and the index of the one it stands for."""
+    made = tuple(patch[2] for patch in planes if patch is not None)
+    return NativeFrame(made, native.pts, native.duration, native.index)

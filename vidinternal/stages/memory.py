@@ -41,6 +41,8 @@ FLOW_BYTES = 20
 SCALES = (1.0, 0.75, 0.5, 0.35, 0.25)
 """How far a work area may be shrunk when even a short window of it does not fit."""
 LEAST_FRAMES = 5
+LEAST_TILE = 64 * 64
+"""Pixels of the smallest piece of a picture that is made by itself."""
 _CHUNK = 1 << 26  # mask pixels looked at together
 
 
@@ -57,6 +59,10 @@ class MemoryPlan:
         strides: Number of distances of reference flow.
         margin: Pixels of known picture around the holes of a work area.
         hull: Frames over which masks are united.
+        written: Pixels of a picture that is written; 0 where it has the source's size.
+        group: Pictures that are made together where every one is made anew, a group after the other; 0 where a window
+            is held whole.
+        cuts: Whether such pictures are cut into tiles; else the method keeps its memory bounded itself.
     """
 
     limit: int
@@ -67,10 +73,24 @@ class MemoryPlan:
     strides: int = 0
     margin: int = 64
     hull: int = 0
+    written: int = 0
+    group: int = 0
+    cuts: bool = True
 
     def fixed(self) -> int:
         """Bytes that do not depend on the window."""
-        return PROCESS_BYTES + self.picture * CODEC_BYTES
+        return PROCESS_BYTES + max(self.picture, self.written) * CODEC_BYTES
+
+    def _lifted(self) -> int:
+        """Bytes where every picture is made anew, before any is: a group of them and of what becomes of them."""
+        return self.fixed() + (self.group + 1) * (self.picture + max(self.picture, self.written)) * AREA_BYTES
+
+    def tile_pixels(self) -> int | None:
+        """Most pixels, of all pictures of a group together, that a method may be given at once; None = any number."""
+        if not self.group or not self.cuts:
+            return None
+        left = self.limit - self._lifted()
+        return max(LEAST_TILE, left // max(1, self.bytes_per_pixel + self.bytes_at_once))
 
     def needed(self, frames: int, height: int, width: int, scale: float = 1.0) -> int:
         """Bytes that the process takes at its peak for a window.
@@ -81,6 +101,9 @@ class MemoryPlan:
             width: Columns of the work area.
             scale: What the work area is shrunk by before flow and fill are made.
         """
+        if self.group:
+            tile = min(self.tile_pixels() or 0, self.group * self.picture)
+            return self._lifted() + tile * (self.bytes_per_pixel + self.bytes_at_once)
         seen = working_size(height, width, side_at(height, width, scale)) if scale < 1 else (height, width)
         worked = working_size(*seen, self.work_side)
         pixels = self.picture * PICTURE_BYTES + height * width * AREA_BYTES
@@ -101,6 +124,8 @@ class MemoryPlan:
 
     def matters(self, window: int, info: ClipInfo) -> bool:
         """Whether the allowance changes anything; not where ``window`` frames fit with the whole picture masked."""
+        if self.group and self.cuts and (self.tile_pixels() or 0) < self.group * self.picture:
+            return True
         return not self.fits(window, info.height, info.width)
 
 

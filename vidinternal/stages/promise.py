@@ -19,7 +19,8 @@ from vidinternal.media.fields import weave
 from vidinternal.media.outside import PERFECT, Allowed
 from vidinternal.media.picture import picture_format
 from vidinternal.media.rate import RateChoice, SampleFrames, affordable, affords, corrected
-from vidinternal.media.verify import LEAST_PSNR, Limit, Verification, verify
+from vidinternal.media.verify import Verification, verify
+from vidinternal.media.verify_samples import LEAST_PSNR, Limit, Remade
 from vidinternal.stages.artifacts import MaskTrack, Windows
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Promise:
         choice: The quality chosen, and what was expected of it.
         destination: What the file is to be called.
         frames: Gives frames as they were written.
-        allowed: Which samples may differ.
+        allowed: Which samples may differ from the source's; None where all were made anew.
         forgiven: What the container has no place for.
         last: Whether there is no second attempt.
         progress: Tells how far it is.
@@ -100,7 +101,7 @@ class Promise:
     choice: RateChoice
     destination: Path
     frames: SampleFrames
-    allowed: Allowed
+    allowed: Allowed | None
     forgiven: tuple[str, ...]
     last: bool
     progress: Progress
@@ -115,7 +116,8 @@ class Promise:
         """
         bitrate = measure_bitrate(self.info, part)
         self._once_more(bitrate, PERFECT)
-        limit = Limit(lossless=self.plan.lossless, least_psnr=self.choice.least_psnr, soft=self.plan.soft)
+        made = None if self.plan.size is None else Remade(self.plan.size, self.frames)
+        limit = Limit(self.plan.lossless, self.choice.least_psnr, self.plan.soft, made)
         found = verify(
             part,
             self.info,
@@ -150,6 +152,8 @@ class Promise:
         return {**bitrate.as_dict(), "line": line, "crf": self.plan.crf, "holds": self.choice.holds}
 
     def _quality(self, found: Verification, bitrate: Bitrate) -> str:
+        if self.plan.size is not None and not self.plan.lossless:
+            return self.choice.note
         if self.plan.lossless or found.outside is None:
             return ""
         return affords(min(found.outside.psnr, LEAST_PSNR), bitrate.ratio, self.choice, self.plan)

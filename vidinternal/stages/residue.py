@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidinternal.core.clip import ClipInfo, Shot, Window
 from vidinternal.core.config import StrictModel
-from vidinternal.core.finding import FindContext, Found, SpanRequest
+from vidinternal.core.finding import BySmall, FindContext, Found, SpanRequest
 from vidinternal.media.color import to_rgb
 from vidinternal.media.orientation import shown_size
 from vidinternal.methods import mask_method
@@ -46,7 +46,7 @@ class Config(StrictModel):
     """Pixels around a trace that are filled with it."""
 
 
-class ResultView:
+class ResultView(BySmall):
     """Shows the frames of a window as they are after the removal; ``core.finding.ClipView``, counted from its first.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidinternal.core.clip import Shot
-from vidinternal.core.finding import Asked, FindContext, Found, SpanRequest
+from vidinternal.core.finding import Asked, BySmall, FindContext, Found, SpanRequest
 from vidinternal.methods import mask_method
 from vidinternal.methods.subtitles.config import Config
 from vidinternal.methods.subtitles.events import Overlay
@@ -21,7 +21,7 @@ from vidinternal.methods.subtitles.events import Overlay
 SIZE = (180, 320)
 
 
-class Clip:
+class Clip(BySmall):
     """A clip of pictures in memory, ``T H W 3`` uint8; a ``ClipView``."""
 
     def __init__(self, pictures: np.ndarray, cuts: Sequence[int] = ()) -> None:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tests.media_made import texture
 from vidinternal.core.clip import Shot
+from vidinternal.core.finding import BySmall
 
 
 @dataclass
-class Still:
+class Still(BySmall):
     """``core.finding.ClipView`` of ``T 3 H W`` frames at 24 a second."""
 
     frames: Tensor

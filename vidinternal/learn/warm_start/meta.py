@@ -30,7 +30,12 @@ def meta_start(signature: str) -> dict[str, Tensor] | None:
     tensors, index = _opened()
     if signature not in index:
         return None
-    return {name: _decoded(tensors[f"{key}.code"], tensors[f"{key}.scale"]) for name, key in index[signature].items()}
+    return decoded(tensors, index[signature])
+
+
+def decoded(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The tensors of one network, float32, from what :func:`unpacked` gives."""
+    return {name: _decoded(tensors[f"{key}.code"], tensors[f"{key}.scale"]) for name, key in names.items()}
 
 
 def packed(networks: Mapping[str, Mapping[str, Tensor]], about: Mapping[str, str]) -> bytes:

@@ -47,12 +47,14 @@ class Edited:
         touched: Indices of the frames that may differ from the source's.
         keep: Keeps the finished segments of a long clip; None where nothing is to be kept.
         soft: A subtitle track to add, or None.
+        remade: Width and height of the pictures, where all of them were made anew; None where some may be the source's.
     """
 
     frames: Callable[[int, int], Iterable[NativeFrame]]
     touched: Collection[int]
     keep: KeepSegment | None = None
     soft: SoftTrack | None = None
+    remade: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,11 @@ class StillsJob:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def made(self) -> ClipInfo:
+        """The clip as its pictures are written."""
+        return self.plan.pictures(self.info)
+
+    @property
     def place(self) -> Path:
         """The file or folder that appears."""
         return self.plan.files[0].parent if self.plan.folder else self.plan.files[0]
@@ -112,14 +117,14 @@ def _write_images(job: StillsJob, frames: Iterable[NativeFrame], part: Path) -> 
     found = images(job.info.path) if is_stills(job.info.path) and not is_animation(job.info.path) else None
     for native, before in _with_source(job, frames):
         place = part / plan.files[count].name if plan.folder else part
-        source = None if found is None else StillSource(found.files[count], found.headers[count])
+        source = None if found is None else StillSource(found.files[count], found.headers[count], plan.size)
         alike = source is not None and source.header.kind == plan.kind
         if source is not None and alike and _same(native, before):
             with as_media_error(place):
                 shutil.copyfile(source.path, place)
             copied += 1
         else:
-            planes = converted(native, job.info, plan.pix_fmt, plan.exact)
+            planes = converted(native, job.made, plan.pix_fmt, plan.exact)
             data = encode_still(planes, plan.pix_fmt, plan.kind, source, plan.quality)
             with as_media_error(place):
                 place.write_bytes(data)
@@ -127,7 +132,8 @@ def _write_images(job: StillsJob, frames: Iterable[NativeFrame], part: Path) -> 
                 widened += not still_header(place).indexed
         count += 1
         _tell(job, count)
-    job.notes.append(f"{copied} of {count} images are copied byte for byte, {count - copied} are written anew")
+    if plan.size is None or copied:
+        job.notes.append(f"{copied} of {count} images are copied byte for byte, {count - copied} are written anew")
     if widened:
         job.notes.append(f"{widened} images got colours that their palette lacks and are written as {plan.pix_fmt}")
     return count
@@ -135,14 +141,14 @@ def _write_images(job: StillsJob, frames: Iterable[NativeFrame], part: Path) -> 
 
 def _write_animation(job: StillsJob, frames: Iterable[NativeFrame], part: Path) -> int:
     """Write one file of all pictures; a source of the same kind in which nothing changed is copied."""
-    plan, info = job.plan, job.info
+    plan, info = job.plan, job.made
     own = animation(info.path) if is_animation(info.path) else None
     alike = own is not None and own.kind == plan.kind
     writer = AnimationWriter(plan, (info.width, info.height))
     count, changed = 0, False
     for native, before in _with_source(job, frames):
         new = _changes(native, before)
-        changed = changed or bool(new.any())
+        changed = changed or plan.size is not None or bool(new.any())
         writer.add(converted(native, info, plan.pix_fmt, plan.exact), new)
         count += 1
         _tell(job, count)
@@ -153,9 +159,10 @@ def _write_animation(job: StillsJob, frames: Iterable[NativeFrame], part: Path) 
     with as_media_error(part):
         part.write_bytes(data)
     if writer.quantised and changed:
+        what, rest = ("the picture", "") if plan.size is not None else ("the fill", "; every known colour is kept")
         job.notes.append(
-            f"in {writer.quantised} frames the fill has more colours than the palette has room for: they are off by up"
-            f" to {writer.furthest} of 255; every known colour is kept"
+            f"in {writer.quantised} frames {what} has more colours than the palette has room for: they are off by up"
+            f" to {writer.furthest} of 255{rest}"
         )
     return count
 
@@ -164,6 +171,8 @@ def _changes(native: NativeFrame, before: NativeFrame | None) -> np.ndarray:
     """Which pixels are not the source's; none are known where there is no source to compare with."""
     if before is None:
         return np.zeros(native.planes[0].shape, bool)
+    if native.planes[0].shape != before.planes[0].shape:
+        return np.ones(native.planes[0].shape, bool)
     return np.any([a != b for a, b in zip(native.planes, before.planes, strict=True)], axis=0)
 
 
@@ -173,11 +182,11 @@ def _read_back(job: StillsJob, part: Path, count: int) -> None:
     if plan.animated:
         found = animation(part)
         there = (len(found.durations), found.plays, found.width, found.height)
-        wanted = (count, plan.plays, job.info.width, job.info.height)
+        wanted = (count, plan.plays, job.made.width, job.made.height)
     else:
         heads = [still_header(f) for f in (sorted(part.iterdir()) if plan.folder else [part])]
         there = (len(heads), 0, *{(h.width, h.height) for h in heads}.pop())
-        wanted = (len(plan.files), 0, job.info.width, job.info.height)
+        wanted = (len(plan.files), 0, job.made.width, job.made.height)
     if there != wanted:
         raise IntegrityError(
             f"{job.destination}: the result as written",

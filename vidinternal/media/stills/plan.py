@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from vidinternal.media.stills.write import HOLDS
 
 _ANIMATIONS = {"gif": ("rgb24", "rgba"), "apng": HOLDS["png"], "webp": HOLDS["webp"]}
 _TOP = 65535
+_LONGEST = {"webp": 16383, "jpg": 65500}
 _MANY = "vidinternal run ... -o FOLDER/%05d.png"
 
 
@@ -41,6 +42,7 @@ class StillPlan:
         delays: Numerator and denominator of the seconds of every frame of an animation.
         plays: How often an animation plays, 0 = for ever.
         notes: What a person should know.
+        size: Width and height of the pictures, where all of them were made anew; None where they are the source's.
     """
 
     kind: str
@@ -53,6 +55,11 @@ class StillPlan:
     delays: tuple[tuple[int, int], ...] = ()
     plays: int = 0
     notes: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+
+    def pictures(self, info: ClipInfo) -> ClipInfo:
+        """A clip with pictures of the size that is written; itself where they have its own."""
+        return info if self.size is None else replace(info, width=self.size[0], height=self.size[1])
 
     @property
     def lossless(self) -> bool:
@@ -67,7 +74,13 @@ def writes_stills(info: ClipInfo, destination: Path) -> bool:
     return is_sequence(info.path) and (destination.is_dir() or not destination.suffix)
 
 
-def still_plan(info: ClipInfo, destination: Path, quality: int | None, pts: tuple[int, ...]) -> StillPlan:
+def still_plan(
+    info: ClipInfo,
+    destination: Path,
+    quality: int | None,
+    pts: tuple[int, ...],
+    size: tuple[int, int] | None = None,
+) -> StillPlan:
     """Decide what is written.
 
     Args:
@@ -75,12 +88,14 @@ def still_plan(info: ClipInfo, destination: Path, quality: int | None, pts: tupl
         destination: A folder, a printf pattern, an image or an animation.
         quality: 0 to 100 for WebP whose source is lossy too; None is lossless.
         pts: The source's times.
+        size: Width and height of the pictures, where all of them are made anew.
 
     Raises:
-        MediaError: It cannot hold the source; the message names what can.
+        MediaError: It cannot hold the source, or pictures of that size; the message names what can.
     """
     _check_streams(info, destination)
     kind, animated = _kind(info, destination, len(pts))
+    _check_size(kind, size, destination)
     layout, exact, notes = _layout(info, kind, animated, destination)
     files, folder = _files(info, kind, animated, destination, len(pts))
     lossy = kind == "webp" and _lossy_webp(info)
@@ -97,12 +112,19 @@ def still_plan(info: ClipInfo, destination: Path, quality: int | None, pts: tupl
         quality=quality if lossy else None,
         delays=delays,
         plays=plays,
-        notes=(*notes, *more, *_said(kind, animated, lossy and quality is not None)),
+        notes=(*notes, *more, *_said(kind, animated, lossy and quality is not None, size is not None)),
+        size=size,
     )
 
 
 def _refuse(destination: Path, expected: str, got: str, hint: str) -> MediaError:
     return MediaError(str(destination), expected=expected, got=got, hint=hint)
+
+
+def _check_size(kind: str, size: tuple[int, int] | None, destination: Path) -> None:
+    most = _LONGEST.get(kind)
+    if size is not None and most is not None and max(size) > most:
+        raise _refuse(destination, f"{kind} pictures of at most {most} pixels a side", f"{size[0]}x{size[1]}", "a .png")
 
 
 def _check_streams(info: ClipInfo, destination: Path) -> None:
@@ -264,8 +286,12 @@ def _check_colors(info: ClipInfo, destination: Path) -> None:
     )
 
 
-def _said(kind: str, animated: bool, lossy: bool) -> tuple[str, ...]:
+def _said(kind: str, animated: bool, lossy: bool, remade: bool) -> tuple[str, ...]:
     """Notes about loss."""
+    if kind == "jpg" and remade:
+        return ("JPEG: written with the source's sampling, quantised at least as finely as quality 95; .png keeps all",)
+    if kind == "gif" and remade:
+        return ("GIF: every frame gets a palette of its own, of at most 256 colours; .apng or .webp keep all",)
     if kind == "jpg":
         return ("JPEG: changed images are made anew with their own quantisation tables and sampling, and lose again",)
     if lossy:

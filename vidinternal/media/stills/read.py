@@ -7,6 +7,7 @@ and 1-bit pictures included, which become the colours they stand for.
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -119,7 +120,9 @@ def still_header(path: Path) -> StillHeader:
             raise MediaError(f"{path}: is an animation", expected="one picture a file", got=got)
         kind, layout = KINDS.get(image.format or ""), _layout(image, path)
         if kind is None or layout is None:
-            raise MediaError(f"{path}: cannot be used", expected=_EXPECTED, got=f"{image.format} in mode {image.mode}")
+            got = f"{image.format} in mode {image.mode}"
+            hint = f"magick {shlex.quote(str(path))} -colorspace sRGB rgb.png"
+            raise MediaError(f"{path}: cannot be used", expected=_EXPECTED, got=got, hint=hint)
         size, indexed = _stored_size(image), image.mode in _INDEXED
         return StillHeader(kind, *size, layout, indexed, _orientation(image))
 

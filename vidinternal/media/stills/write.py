@@ -21,6 +21,7 @@ from av.video.codeccontext import VideoCodecContext
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from vidinternal.media.picture import NativeFrame, picture_format, to_av
+from vidinternal.media.stills.exif_size import png_with_size, with_size
 from vidinternal.media.stills.png_file import carry_over
 from vidinternal.media.stills.read import StillHeader, opened
 
@@ -39,6 +40,7 @@ _TIFF_EXIF, _TIFF_GPS = 34665, 34853
 _TIFF_STORAGE = {*(254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325)}
 _TIFF_STORAGE |= {330, 338, 339, 347, 512, 513, 514, 519, 520, 521, 529, 530, 531, 532, _TIFF_EXIF, _TIFF_GPS}
 _THUMBNAIL = ExifTags.IFD.IFD1
+_PIXELS = 40962, 40963
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,16 @@ class StillSource:
     Attributes:
         path: The file.
         header: Its head.
+        remade: Width and height of the new picture, where nothing in it is the source's own any more.
     """
 
     path: Path
     header: StillHeader
+    remade: tuple[int, int] | None = None
+
+    def told(self, exif: bytes) -> bytes:
+        """EXIF data as it is true of the new picture."""
+        return exif if self.remade is None else with_size(exif, self.remade)
 
 
 def encode_still(
@@ -179,14 +187,15 @@ def _said(source: StillSource | None) -> dict[str, Any]:
         said = {k: image.info[k] for k in ("icc_profile", "xmp", "dpi") if image.info.get(k)}
         exif = image.getexif()
         if exif:
-            said["exif"] = exif.tobytes()
+            said["exif"] = source.told(exif.tobytes())
     return said
 
 
 def _donor(source: StillSource) -> bytes:
     """A PNG file that says what the source says beside its samples."""
     if source.header.kind == "png":
-        return source.path.read_bytes()
+        png = source.path.read_bytes()
+        return png if source.remade is None else png_with_size(png, source.remade)
     said, file = _said(source), io.BytesIO()
     said.pop("xmp", None)
     Image.new("L", (1, 1)).save(file, "PNG", **said)
@@ -197,9 +206,10 @@ def _jpeg(planes: tuple[np.ndarray, ...], pix_fmt: str, source: StillSource) -> 
     fmt, file = picture_format(pix_fmt), io.BytesIO()
     with opened(source.path) as image:
         tables: Any = getattr(image, "quantization", None)
+        tables = tables if source.remade is None else _finer(tables)
         options: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in image.info}
         thumbnail = bool(image.getexif().get_ifd(_THUMBNAIL))
-        exif = image.getexif().tobytes() if thumbnail else b""
+        exif = source.told(image.getexif().tobytes()) if thumbnail else b""
     size = planes[0].shape[::-1]
     if fmt.family == "gray":
         image = Image.frombytes("L", size, planes[0].tobytes())
@@ -215,19 +225,29 @@ def _jpeg(planes: tuple[np.ndarray, ...], pix_fmt: str, source: StillSource) -> 
         image = Image.frombytes("YCbCr", size, np.stack(full, axis=-1).tobytes())
         options["subsampling"] = _SAMPLING[pix_fmt]
     image.save(file, "JPEG", **options)
-    return _with_segments(file.getvalue(), source.path.read_bytes(), exif)
+    return _with_segments(file.getvalue(), source, exif)
 
 
-def _with_segments(encoded: bytes, source: bytes, exif: bytes) -> bytes:
+def _finer(tables: Any) -> dict[int, list[int]]:
+    """Quantisation tables with no step larger than that of quality 95."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", quality=95)
+    with Image.open(io.BytesIO(file.getvalue())) as image:
+        usual: Any = getattr(image, "quantization", None)
+    return {k: [min(a, b) for a, b in zip(own, usual[min(k, 1)], strict=True)] for k, own in tables.items()}
+
+
+def _with_segments(encoded: bytes, source: StillSource, exif: bytes) -> bytes:
     """The picture of one JPEG file with the application and comment segments of another.
 
     ``exif``, if given, stands in for a segment whose thumbnail would still show what has been removed.
     """
     own = b"".join(s for m, s in _segments(encoded) if not _says(m))
     kept = []
-    for marker, segment in _segments(source):
-        if marker == 0xE1 and exif and segment[4:10] == b"Exif\0\0":
-            kept.append(b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
+    for marker, segment in _segments(source.path.read_bytes()):
+        if marker == 0xE1 and segment[4:10] == b"Exif\0\0":
+            told = exif or source.told(segment[4:])
+            kept.append(b"\xff\xe1" + struct.pack(">H", len(told) + 2) + told)
         elif _says(marker) and not (marker == 0xE2 and segment[4:8] == b"MPF\0"):
             kept.append(segment)
     return b"\xff\xd8" + b"".join(kept) + own
@@ -261,8 +281,9 @@ def _tiff(stack: np.ndarray, source: StillSource | None) -> bytes:
                 tags[34675] = image.info["icc_profile"]
             exif = image.getexif()
             for place in (_TIFF_EXIF, _TIFF_GPS):
-                if inner := exif.get_ifd(place):
-                    tags[place] = dict(inner)
+                if inner := dict(exif.get_ifd(place)):
+                    true = dict(zip(_PIXELS, source.remade or (), strict=False))
+                    tags[place] = inner | {k: v for k, v in true.items() if k in inner}
     strip = zlib.compress(np.ascontiguousarray(stack).astype(stack.dtype.newbyteorder("<")).tobytes())
     color = 1 if count < 3 else 2
     tags[256], tags[257], tags[258] = width, height, (stack.dtype.itemsize * 8,) * count

@@ -16,6 +16,7 @@ from vidinternal.core.seeds import generator
 from vidinternal.learn.checkpoint import load, restore
 from vidinternal.learn.objective import Objective
 from vidinternal.learn.pace import Pace
+from vidinternal.learn.precision import fast_bfloat16
 from vidinternal.learn.state_tree import network_tree, optimiser_tree, restore_optimiser
 from vidinternal.learn.warm_start.door import Begun, begin
 from vidinternal.learn.watch import Watch
@@ -32,13 +33,6 @@ PATIENCE = 3
 """Looks without an improvement after which the generator is left as it is ..."""
 GAIN = 0.02
 """... an improvement being this many dB on the held-out holes."""
-
-
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is multiplied in hardware: AMX on a CPU, any CUDA device that says so."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_amx_tile_supported())
 
 
 class Finish(Protocol):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from vidinternal.core.contracts import Progress, no_progress
@@ -13,15 +13,27 @@ from vidinternal.core.finding import ClipView
 from vidinternal.methods.subtitles import detect_temporal, ocr
 from vidinternal.methods.subtitles.boxes import box_behind
 from vidinternal.methods.subtitles.config import Config
+from vidinternal.methods.subtitles.detect_blocks import ABOUT, Block, blocks, foremost, full_size
+from vidinternal.methods.subtitles.detect_frames import FullFrames, Wanted
 from vidinternal.methods.subtitles.detect_judge import beside, judge, judge_still, letters, proven
-from vidinternal.methods.subtitles.detect_lines import Line
-from vidinternal.methods.subtitles.detect_refine import Close, FullFrames, around_it, look_closely, told
+from vidinternal.methods.subtitles.detect_refine import Close, around_it, ends, look_closely, told
 from vidinternal.methods.subtitles.detect_scan import Scan, Speed, plan
-from vidinternal.methods.subtitles.detect_steady import steady_cover
-from vidinternal.methods.subtitles.events import Box, Kind, Overlay, placed
+from vidinternal.methods.subtitles.detect_steady import mark_views, steady_cover
+from vidinternal.methods.subtitles.detect_travel import Travel
+from vidinternal.methods.subtitles.detect_travel import foremost as foremost_travels
+from vidinternal.methods.subtitles.events import Box, Kind, Overlay
 from vidinternal.methods.subtitles.glyphs import Glyphs, as_color, glyphs
 from vidinternal.methods.subtitles.narrow import Allowed
+from vidinternal.methods.subtitles.travel import Traveller
 
+_TOGETHER = 240
+"""Looks over which closer looks share one pass through the clip, at most."""
+_TRAVELS = 6
+"""Bands in which strokes travel that are looked at closely."""
+_WORD = 6
+"""Letters that a line has at least which nobody reads."""
+_DENSE = 0.25
+"""Share of a line that edges of letters take."""
 _STILL = 16
 """Places of a still picture that are looked at for text that never leaves; they have the most strokes."""
 
@@ -32,88 +44,6 @@ class Seen:
 
     overlay: Overlay
     cover: np.ndarray
-
-
-@dataclass(frozen=True)
-class Block:
-    """Lines that belong together: rows of one subtitle.
-
-    Attributes:
-        first: First look that shows them.
-        last: Last look that does.
-        lines: The lines.
-    """
-
-    first: int
-    last: int
-    lines: tuple[Line, ...]
-
-    @property
-    def box(self) -> Box:
-        """Around all of them, in pixels of the small pictures."""
-        boxes = np.array([line.box for line in self.lines])
-        low, high = boxes.min(0), boxes.max(0)
-        return int(low[0]), int(high[1]), int(low[2]), int(high[3])
-
-    @property
-    def height(self) -> int:
-        """Rows of a typical line."""
-        return round(float(np.median([min(m.box[1] - m.box[0], m.box[3] - m.box[2]) for m in self.lines])))
-
-    @property
-    def weight(self) -> int:
-        """Pixels of strokes."""
-        return sum(int(line.mask.sum()) for line in self.lines)
-
-
-def blocks(found: Sequence[Line]) -> list[Block]:
-    """Lines joined that came and went within a look of each other, side by side or below each other."""
-    owner = list(range(len(found)))
-
-    def root(i: int) -> int:
-        while owner[i] != i:
-            i = owner[i]
-        return i
-
-    order = sorted(range(len(found)), key=lambda i: found[i].first)
-    for at, i in enumerate(order):
-        for j in order[at + 1 :]:
-            if found[j].first - found[i].first > 1:
-                break
-            if abs(found[j].last - found[i].last) <= 1 and _neighbours(found[i].box, found[j].box):
-                owner[root(j)] = root(i)
-    groups: dict[int, list[Line]] = {}
-    for i, line in enumerate(found):
-        groups.setdefault(root(i), []).append(line)
-    return [_block(group) for group in groups.values()]
-
-
-def _block(group: list[Line]) -> Block:
-    heaviest = max(group, key=lambda line: int(line.mask.sum()))
-    return Block(heaviest.first, heaviest.last, tuple(group))
-
-
-def _neighbours(a: Box, b: Box) -> bool:
-    high = min(a[1] - a[0], b[1] - b[0])
-    gap_y, gap_x = max(a[0], b[0]) - min(a[1], b[1]), max(a[2], b[2]) - min(a[3], b[3])
-    below = gap_x < 0 and gap_y < 1.2 * high
-    beside = gap_y < -0.4 * high and gap_x < 2.5 * high
-    return below or beside
-
-
-def full_size(block: Block, scan: Scan, size: tuple[int, int]) -> tuple[np.ndarray, Box]:
-    """The strokes of a block in the full picture, ``h w`` bool, and the piece of the picture to look at."""
-    y0, y1, x0, x1 = (round(v * scan.scale) for v in block.box)
-    pad = max(10, round(1.3 * block.height * scan.scale))
-    box = (max(0, y0 - pad), min(size[0], y1 + pad), max(0, x0 - pad), min(size[1], x1 + pad))
-    canvas = np.zeros((box[1] - box[0], box[3] - box[2]), bool)
-    for line in block.lines:
-        a0, a1, b0, b1 = (round(v * scan.scale) for v in line.box)
-        up = cv2.resize(line.mask.astype(np.uint8) * 255, (b1 - b0, a1 - a0), interpolation=cv2.INTER_LINEAR) > 110
-        place = placed((a0 - box[0], a1 - box[0], b0 - box[2], b1 - box[2]), canvas.shape)
-        if place is not None:
-            canvas[place[0]] |= up[place[1]]
-    return canvas, box
 
 
 @dataclass(frozen=True)
@@ -136,15 +66,21 @@ class Way:
 def search(clip: ClipView, config: Config, way: Way) -> list[Seen]:
     """Everything in the clip that is an overlay."""
     scan = plan(clip, config)
-    held, steady, still = detect_temporal.search(clip, scan, way.speed, way.progress)
-    finder = Finder(clip, scan, config, way)
+    seen = detect_temporal.search(clip, scan, way.speed, way.progress)
+    finder = Finder(clip, scan, config, way, seen.cuts)
+    began = time.perf_counter()
     # By time, so that pictures are read once; of those at about one time the heaviest first.
-    for block in sorted(blocks(held), key=lambda b: (b.first // 16, -b.weight, b.first, b.box)):
-        finder.text(block)
-    for line in sorted(steady, key=lambda m: -int(m.mask.sum())):
-        finder.mark(line)
-    for block in sorted(blocks(still), key=lambda b: (-b.weight, b.box))[:_STILL]:
-        finder.still(block)
+    text = sorted(foremost(blocks(seen.held)), key=lambda b: (b.first // ABOUT, -b.weight, b.first, b.box))
+    marks = sorted((Block(m.first, m.last, (m,)) for m in seen.steady), key=lambda b: -b.weight)
+    still = sorted(blocks(seen.still), key=lambda b: (-b.weight, b.box))[:_STILL]
+    for some, look in ((text, finder.text), (marks, finder.mark), (still, finder.still)):
+        for batch in finder.batches(some, mark_views if some is marks else None):
+            for block in batch:
+                look(block)
+            way.progress(batch[-1].first / max(1, len(scan.indices)), "looking closely")
+    for travel in foremost_travels(seen.travels, _TRAVELS):
+        finder.travelling(travel)
+    way.speed.closely += time.perf_counter() - began
     return finder.kept
 
 
@@ -156,15 +92,48 @@ class Finder:
         scan: How it was looked at before.
         config: Settings.
         way: How it is searched.
+        cuts: Looks at which the whole picture changed.
     """
 
-    def __init__(self, clip: ClipView, scan: Scan, config: Config, way: Way) -> None:
+    def __init__(self, clip: ClipView, scan: Scan, config: Config, way: Way, cuts: Sequence[int] = ()) -> None:
         self._clip, self._scan, self._config, self._way = clip, scan, config, way
         self._full = FullFrames(clip)
-        self._step = scan.indices[1] - scan.indices[0] if len(scan.indices) > 1 else 1
-        self._cuts = [shot.start for shot in clip.shots()][1:]
+        self._step = scan.gap
+        self._cuts = [(scan.indices[look - 1], scan.indices[look]) for look in cuts]
         self._number = 0
+        self._traveller = Traveller(self._full, scan.scale, scan.indices, config.grow)
         self.kept: list[Seen] = []
+
+    def batches(
+        self, found: Sequence[Block], extra: Callable[[tuple[int, int]], list[int]] | None = None
+    ) -> Iterator[list[Block]]:
+        """The blocks, some at a time, for which all pictures have been read in one pass.
+
+        Args:
+            found: The blocks.
+            extra: Tells the frames that are looked at of a block, given the first and the last one that show it; by
+                default those that tell its bounds.
+        """
+        batch: list[Block] = []
+        wanted: list[Wanted] = []
+        size = 0
+        for block in found:
+            piece = self._piece(block)
+            if piece is None:
+                continue
+            shown, _, box = piece
+            frames = extra(shown) if extra else ends(shown, self._step, len(self._clip))
+            more = 3 * len(frames) * (box[1] - box[0]) * (box[3] - box[2])
+            if batch and (size + more > self._full.most // 2 or block.first - batch[0].first > _TOGETHER):
+                self._full.prepare(wanted)
+                yield batch
+                batch, wanted, size = [], [], 0
+            batch.append(block)
+            wanted.append((box, frames))
+            size += more
+        if batch:
+            self._full.prepare(wanted)
+            yield batch
 
     def _closely(self, block: Block) -> tuple[Close | None, Glyphs | None]:
         """The block at full size, and its glyphs; None where there is nothing to see."""
@@ -180,7 +149,7 @@ class Finder:
         close, look = self._closely(block)
         if close is None or look is None:
             return
-        verdict = judge(close, look, any(close.start < cut < close.end for cut in self._cuts), self._clip.size)
+        verdict = judge(close, look, any(close.start <= a and b < close.end for a, b in self._cuts), self._clip.size)
         if verdict.score == 0:
             return
         said = self._read(close, look)
@@ -219,6 +188,8 @@ class Finder:
         said = self._read(close, look)
         verdict = judge_still(close, look, self._clip.size, None if said is None else bool(said))
         if verdict.score > 0:
+            if _is_logo(seen(close, look, verdict.score, "").overlay, self._clip):
+                look = glyphs(close, self._config.grow, thin=True) or look
             self._keep(close, look, verdict.score, said=said)
 
     def _read(self, close: Close, look: Glyphs) -> str | None:
@@ -229,25 +200,44 @@ class Finder:
         own = [r for r in lines if (look.cover[r.box[0] : r.box[1], r.box[2] : r.box[3]] > 0).any()]
         return "\n".join(r.text for r in own)
 
-    def mark(self, line: Line) -> None:
+    def mark(self, block: Block) -> None:
         """Look at a shape whose edges alone hold."""
-        piece = self._piece(Block(line.first, line.last, (line,)))
+        piece = self._piece(block)
         if piece is None:
             return
         shown, mask, box = piece
+        cover = steady_cover(self._full, (box, mask), mark_views(shown), self._config.grow)
+        if cover is None:
+            return
         close = look_closely(self._full, mask, box, shown, self._step)
-        cover = None if close is None else steady_cover(self._full, close, self._config.grow)
-        if close is None or cover is None or beside(close):
+        if close is None or beside(close):
             return
         inside = cover > 1
         color = as_color(np.percentile(close.template[inside], 75, axis=0))
         look = Glyphs(cover, inside, color, None, (0, 0, 0, 0), 0.0, 0.0)
         said = self._read(close, look)
-        # A shape that cannot be read is only a mark where marks are: in a corner, from the first frame to the last.
-        if said or (
-            close.end - close.start == len(self._clip) and _is_logo(seen(close, look, 0.7, "").overlay, self._clip)
-        ):
+        item = seen(close, look, 0.7, "").overlay
+        # A shape that cannot be read is only one where they are: in a corner, or in the middle of the lower or upper
+        # part as captions are, from the first frame to the last.
+        dense = block.weight > _DENSE * (block.box[1] - block.box[0]) * (block.box[3] - block.box[2])
+        placed = _is_logo(item, self._clip) or (said is None and dense and _is_caption(item, self._clip))
+        if said or (close.end - close.start == len(self._clip) and placed):
             self._keep(close, look, 0.7, said=said)
+
+    def travelling(self, travel: Travel) -> None:
+        """Look at a band in which strokes travel."""
+        indices = self._scan.indices
+        own = tuple(round(v * self._scan.scale) for v in travel.box)
+        shown = indices[travel.first], indices[travel.last]
+        if not self._way.allowed((own[0], own[1], own[2], own[3]), shown[0], shown[1] + 1):
+            return
+        lines = [(f, self._read(f.close, f.look)) for f in self._traveller.lines(travel)]
+        # Of lines that travel together one is enough to tell: short ones, and scripts that cannot be read, go with it.
+        if not any(said if said is not None else letters(f.look) >= _WORD for f, said in lines):
+            return
+        for found, said in lines:
+            if not _travels(self.kept, found.overlay):
+                self._keep(found.close, found.look, 0.8, said=said, travels=found.overlay)
 
     def _piece(self, block: Block) -> tuple[tuple[int, int], np.ndarray, Box] | None:
         indices = self._scan.indices
@@ -267,9 +257,13 @@ class Finder:
         *,
         behind: tuple[str, ...] = (),
         said: str | None = None,
+        travels: Overlay | None = None,
     ) -> str:
         self._number += 1
         item = seen(close, look, score, f"t{self._number}")
+        if travels is not None:
+            item = Seen(replace(travels, id=item.overlay.id), item.cover)
+            kind = "text"
         kind = kind or ("logo" if _is_logo(item.overlay, self._clip) else "text")
         spoken = {"text": said, "language": ocr.language(said)} if said else {}
         told_more = replace(item.overlay, kind=kind, behind=behind, **spoken)
@@ -283,6 +277,13 @@ def _is_logo(overlay: Overlay, clip: ClipView) -> bool:
     across, down = (x0 + x1) / 2 / width, (y0 + y1) / 2 / height
     corner = min(across, 1 - across) < 0.3 and min(down, 1 - down) < 0.3 and x1 - x0 < 0.4 * width
     return corner and overlay.end - overlay.start >= 0.8 * len(clip)
+
+
+def _is_caption(overlay: Overlay, clip: ClipView) -> bool:
+    """Whether it lies where captions do, and is as long for its height."""
+    (height, width), (y0, y1, x0, x1) = clip.size, overlay.box
+    across, down = (x0 + x1) / 2 / width, (y0 + y1) / 2 / height
+    return abs(across - 0.5) < 0.1 and min(down, 1 - down) < 0.3 and x1 - x0 > 3 * (y1 - y0)
 
 
 def as_told(clip: ClipView, overlays: Sequence[Overlay], config: Config) -> list[Seen]:
@@ -324,6 +325,20 @@ def seen(close: Close, look: Glyphs, score: float, name: str) -> Seen:
         score=score,
     )
     return Seen(overlay, np.ascontiguousarray(look.cover[top:bottom, left:right]))
+
+
+def _travels(kept: Sequence[Seen], overlay: Overlay) -> bool:
+    """Whether a line that travels is known already: strips of one band overlap, and so do bands."""
+    for item in kept:
+        o = item.overlay
+        first, last = max(o.start, overlay.start), min(o.end, overlay.end) - 1
+        if first > last:
+            continue
+        (y0, y1, x0, x1), (a0, a1, b0, b1) = o.box_at((first + last) // 2), overlay.box_at((first + last) // 2)
+        shared = max(0, min(y1, a1) - max(y0, a0)) * max(0, min(x1, b1) - max(x0, b0))
+        if shared > 0.5 * min((y1 - y0) * (x1 - x0), (a1 - a0) * (b1 - b0)):
+            return True
+    return False
 
 
 def _known(kept: Sequence[Seen], shown: tuple[int, int], box: Box, mask: np.ndarray) -> bool:

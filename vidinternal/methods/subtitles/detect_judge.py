@@ -50,7 +50,7 @@ def judge(close: Close, look: Glyphs, crossed: bool, size: tuple[int, int]) -> V
     moved = beside(close)
     if proven(close, look) and not moved:
         return Verdict(1.0, "came or went at once, and stood still")
-    refused = _shape(close, look) or ("cut off by the border" if _at_border(close, look, size) and not at_once else "")
+    refused = shape(close, look) or ("cut off by the border" if _at_border(close, look, size) and not at_once else "")
     slow = max(close.begin.fade, close.finish.fade) > _SLOW
     refused = refused or ("comes or goes too slowly" if slow and not _outlined(look) else "")
     if refused or moved:
@@ -123,7 +123,7 @@ def judge_still(close: Close, look: Glyphs, size: tuple[int, int], read: bool | 
         size: Height and width of the picture.
         read: Whether there is text to be read; None where nobody can read.
     """
-    refused = _shape(close, look) or ("cut off by the border" if _at_border(close, look, size) else "")
+    refused = shape(close, look) or ("cut off by the border" if _at_border(close, look, size) else "")
     if refused or close.begin.seen or close.finish.seen:
         return Verdict(0.0, refused or "comes or goes")
     if read is False or _unevenness(close, look) > 0.5 * _FLAT:
@@ -139,7 +139,7 @@ def judge_still(close: Close, look: Glyphs, size: tuple[int, int], read: bool | 
     return Verdict(0.0, "looks like a part of the picture")
 
 
-def _shape(close: Close, look: Glyphs) -> str:
+def shape(close: Close, look: Glyphs) -> str:
     """Why it does not look like text; empty if it does."""
     if look.contrast < 30:
         return "too faint"
@@ -163,7 +163,7 @@ def _layout(close: Close, look: Glyphs) -> str:
     stays = not (close.begin.seen or close.finish.seen)  # a mark that never leaves may be a single letter
     if not stays and (long < 1.2 * thick or (pieces < 3 and long < 2.5 * thick)):
         return "no line of letters"
-    return "no letters below each other" if np.ptp(rows) > np.ptp(cols) and pieces < 3 else ""
+    return "no letters below each other" if np.ptp(rows) > np.ptp(cols) and pieces < 4 else ""
 
 
 def _at_border(close: Close, look: Glyphs, size: tuple[int, int]) -> bool:

@@ -11,6 +11,8 @@ import numpy as np
 
 from vidinternal.methods.subtitles.detect_scan import Trace
 
+_COLUMN = 4
+"""Fewest pieces of letters below each other."""
 _TALLEST = 0.22
 """Rows of a line at most, as a share of the picture's."""
 
@@ -24,12 +26,14 @@ class Line:
         last: Last look that does.
         box: Where, in pixels of the small pictures.
         mask: ``h w`` bool, its stroke pixels.
+        told: How much speaks for its being an overlay.
     """
 
     first: int
     last: int
     box: tuple[int, int, int, int]
     mask: np.ndarray
+    told: float = 1.0
 
 
 def lines(found: Sequence[Trace], size: tuple[int, int]) -> list[Line]:
@@ -42,7 +46,7 @@ def lines(found: Sequence[Trace], size: tuple[int, int]) -> list[Line]:
             canvas[y0:y1, x0:x1] |= trace.mask
         first = int(np.median(np.repeat([t.first for t in group], [t.mask.sum() for t in group])))
         last = int(np.median(np.repeat([t.last for t in group], [t.mask.sum() for t in group])))
-        result.extend(Line(first, last, box, mask) for box, mask in _shaped(canvas))
+        result.extend(Line(first, last, box, mask) for box, mask in shaped(canvas))
     return result
 
 
@@ -59,11 +63,18 @@ def _together(found: Sequence[Trace]) -> Iterator[list[Trace]]:
             yield group
 
 
-def _shaped(canvas: np.ndarray) -> Iterator[tuple[tuple[int, int, int, int], np.ndarray]]:
-    """Pieces of the canvas that are shaped like lines, across or down."""
-    high = canvas.shape[0]
-    gap = max(7, high // 20)
-    for kernel in (np.ones((3, gap), np.uint8), np.ones((gap, 3), np.uint8)):
+def shaped(canvas: np.ndarray, high: int | None = None) -> Iterator[tuple[tuple[int, int, int, int], np.ndarray]]:
+    """Pieces of the canvas, which is cleared of them, that are shaped like lines, across or down.
+
+    Args:
+        canvas: ``h w`` uint8, 1 where strokes are.
+        high: Rows of the picture; by default the canvas's own.
+    """
+    rows = high or canvas.shape[0]
+    gap = max(7, rows // 20)
+    across, down = np.ones((3, gap), np.uint8), np.ones((gap, 3), np.uint8)
+    # A letter by itself may belong to a column.
+    for kernel, longer in ((across, 1.2), (down, 1.5), (across, 0.0)):
         joined = cv2.morphologyEx(canvas, cv2.MORPH_CLOSE, kernel)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
         for label in range(1, count):
@@ -75,7 +86,10 @@ def _shaped(canvas: np.ndarray) -> Iterator[tuple[tuple[int, int, int, int], np.
             top, bottom, left, right = trimmed
             box = (y + top, y + bottom, x + left, x + right)
             own = own[top:bottom, left:right]
-            if line_like(own, high):
+            long, thick = own.shape[::-1] if kernel is across else own.shape
+            if kernel is down and cv2.connectedComponents(own.astype(np.uint8), connectivity=8)[0] - 1 < _COLUMN:
+                continue
+            if long >= longer * thick and line_like(own, rows):
                 canvas[box[0] : box[1], box[2] : box[3]] = 0
                 yield box, own
 

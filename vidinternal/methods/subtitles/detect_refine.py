@@ -7,14 +7,13 @@ template) while it does not, and in proportion to the opacity while it fades.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from vidinternal.core.finding import ClipView
+from vidinternal.methods.subtitles.detect_frames import Frames, FullFrames, template_frames
 from vidinternal.methods.subtitles.detect_scan import strokes
 from vidinternal.methods.subtitles.events import Box, Overlay
 
@@ -76,57 +75,6 @@ class Close:
     height: int
 
 
-class FullFrames:
-    """Full-size pictures, the latest ones kept: neighbouring lines ask for the same.
-
-    Args:
-        clip: The clip.
-        most: Bytes to keep.
-    """
-
-    def __init__(self, clip: ClipView, most: int = 1 << 28) -> None:
-        self.clip = clip
-        self._room = max(8, most // (clip.size[0] * clip.size[1] * 3))
-        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
-
-    def get(self, indices: Sequence[int], box: Box) -> np.ndarray:
-        """``N h w 3`` float32, 0 to 255, of a piece."""
-        y0, y1, x0, x1 = box
-        pieces: dict[int, np.ndarray] = {}
-        missing = []
-        for i in dict.fromkeys(indices):
-            if i in self._kept:
-                self._kept.move_to_end(i)
-                pieces[i] = self._kept[i][y0:y1, x0:x1]
-            else:
-                missing.append(i)
-        missing.sort()
-        for start in range(0, len(missing), self._room):
-            part = missing[start : start + self._room]
-            for i, picture in zip(part, self.clip.small(part, None), strict=True):
-                self._kept[i] = picture
-                pieces[i] = picture[y0:y1, x0:x1]
-            while len(self._kept) > self._room:
-                self._kept.popitem(last=False)
-        return np.stack([pieces[i] for i in indices]).astype(np.float32)
-
-
-class Frames:
-    """A piece of the full-size pictures.
-
-    Args:
-        full: The pictures.
-        box: The piece.
-    """
-
-    def __init__(self, full: FullFrames, box: Box) -> None:
-        self._full, self._box = full, box
-
-    def get(self, indices: Sequence[int]) -> np.ndarray:
-        """``N h w 3`` float32, 0 to 255."""
-        return self._full.get(indices, self._box)
-
-
 def edges(pictures: np.ndarray, height: int) -> np.ndarray:
     """What stands out from its surroundings, ``N h w 3``."""
     side = max(5, height // 2) | 1
@@ -144,16 +92,26 @@ class Likeness:
     """
 
     def __init__(self, frames: Frames, template: np.ndarray, where: np.ndarray, height: int) -> None:
-        self._frames, self._where, self._height = frames, where, height
-        self._own = edges(template[None], height)[0][where]
+        # Large letters are told as well by small pictures of them.
+        self._shrink = max(1, height // 20)
+        self._frames, self._height = frames, max(8, height // self._shrink)
+        small = self._smaller(where.astype(np.float32)[None])[0] > 0.5
+        self._where = small if small.any() else self._smaller(where.astype(np.float32)[None])[0] > 0
+        self._own = edges(self._smaller(template[None]), self._height)[0][self._where]
         self._energy = float((self._own**2).sum()) or 1.0
         self._known: dict[int, float] = {}
+
+    def _smaller(self, pictures: np.ndarray) -> np.ndarray:
+        if self._shrink == 1:
+            return pictures
+        size = max(1, pictures.shape[2] // self._shrink), max(1, pictures.shape[1] // self._shrink)
+        return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])
 
     def __call__(self, indices: Sequence[int]) -> np.ndarray:
         """The share of every frame, ``N`` float."""
         new = [i for i in indices if i not in self._known]
         if new:
-            found = edges(self._frames.get(new), self._height)[:, self._where]
+            found = edges(self._smaller(self._frames.get(new)), self._height)[:, self._where]
             for index, piece in zip(new, found, strict=True):
                 self._known[index] = float((piece * self._own).sum()) / self._energy
         return np.array([self._known[i] for i in indices])
@@ -184,7 +142,8 @@ def find_bound(likeness: Likeness, inside: int, step: int, direction: int, count
         floor = float(np.median(share[-3:]))
         if floor < 0.75 and (ended or float(np.ptp(share[-4:])) < 0.06 or patience == _PATIENCE - 1):
             return *_ramp(path, share, floor), True, floor
-        if ended:
+        # What does not fade by now never does; frames beyond these must be read for it alone.
+        if ended or (patience >= 2 and floor > 0.9 * float(np.median(share[:_INWARD]))):
             return path[-1], 0, False, floor
         reach += max(step, 8)
     return path[-1], 0, False, floor
@@ -224,16 +183,17 @@ def _ramp(path: list[int], share: np.ndarray, floor: float) -> tuple[int, int]:
     return path[shown], fade
 
 
-def template_frames(start: int, end: int) -> list[int]:
-    """Frames that make up a template: spread over its time, but near each other where reading is slow."""
-    if end - start <= 60:
-        return spread_out(start, end, 9)
-    return sorted({start, start + 6, *spread_out(start, end, 5), end - 7, end - 1})
+def ends(shown: tuple[int, int], step: int, count: int) -> list[int]:
+    """Frames around the first and the last one that show a line, where it may begin and end.
 
-
-def spread_out(start: int, end: int, most: int) -> list[int]:
-    """At most so many frames, evenly spread over a span."""
-    return sorted({int(i) for i in np.linspace(start, end - 1, min(most, end - start)).round()})
+    Args:
+        shown: Both, as small pictures have them.
+        step: Frames between two looks at those.
+        count: Frames of the clip.
+    """
+    (first, last), reach = shown, _reach(step) + 2 * max(step, 8)
+    both = [*range(first - reach, first + _INWARD + 1), *range(last - _INWARD, last + reach + 1)]
+    return sorted({*template_frames(first, last + 1), *(i for i in both if 0 <= i < count)})
 
 
 def look_closely(full: FullFrames, mask: np.ndarray, box: Box, shown: tuple[int, int], step: int) -> Close | None:
@@ -253,11 +213,8 @@ def look_closely(full: FullFrames, mask: np.ndarray, box: Box, shown: tuple[int,
     frames = Frames(full, box)
     height = line_height(mask)
     first, last = shown
-    inner = template_frames(first, last + 1)
-    reach = _reach(step)
-    ends = [*range(first - reach, first + _INWARD + 1), *range(last - _INWARD, last + reach + 1)]
-    frames.get(sorted({*inner, *(i for i in ends if 0 <= i < count)}))
-    pictures = frames.get(inner)
+    full.prepare([(box, ends(shown, step, count))])
+    pictures = frames.get(template_frames(first, last + 1))
     template = np.median(pictures, 0).astype(np.float32)
     around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     likeness = Likeness(frames, template, around, height)
@@ -275,11 +232,15 @@ def look_closely(full: FullFrames, mask: np.ndarray, box: Box, shown: tuple[int,
 def _close(frames: Frames, bounds: tuple[Bound, Bound], mask: np.ndarray, box: Box) -> Close:
     begin, finish = bounds
     start, end, height = begin.frame, finish.frame + 1, line_height(mask)
-    pictures = frames.get(template_frames(start + begin.fade, max(start + begin.fade + 1, end - finish.fade)))
+    pictures = frames.get(frames.template(start + begin.fade, max(start + begin.fade + 1, end - finish.fade)))
     template = np.median(pictures, 0).astype(np.float32)
     spread = np.median(np.abs(pictures - template), 0).max(-1)
-    region = cv2.dilate(mask.astype(np.uint8), np.ones((2 * (height // 3) + 1,) * 2, np.uint8)) > 0
-    return Close(box, start, end, begin, finish, template, spread, region, mask, height)
+    return Close(box, start, end, begin, finish, template, spread, region_of(mask, height), mask, height)
+
+
+def region_of(mask: np.ndarray, height: int) -> np.ndarray:
+    """``h w`` bool, where strokes may be, given those that small pictures show and the rows of a line."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * (height // 3) + 1,) * 2, np.uint8)) > 0
 
 
 def around_it(full: FullFrames, close: Close, pad: int) -> Close | None:

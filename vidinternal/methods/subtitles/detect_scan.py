@@ -8,8 +8,10 @@ holds; over a still picture because it began or ended by itself, without a cut.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -23,8 +25,10 @@ STROKE = 48
 """How much a stroke stands out from what is around it, 0 to 255."""
 _FEWEST = 6
 """Pixels of a trace at least."""
-_AT_ONCE = 96 * 640 * 360
-"""Pixels of small pictures read by one call."""
+_STAYS = 4
+"""Looks after which a colour that holds is taken to stay."""
+_CUT = 15.0
+"""Least mean change of a picture, 0 to 255, that is taken for a cut."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,23 @@ class Scan:
     """Which pictures are looked at, and how large.
 
     Attributes:
-        indices: The frames looked at.
+        step: Frames between two looks, about.
         height: Rows of the small pictures.
         scale: Rows of the picture for a row of a small one.
         least: Fewest looks that an overlay stays.
+        indices: The frames that were looked at.
     """
 
-    indices: tuple[int, ...]
+    step: int
     height: int
     scale: float
     least: int
+    indices: list[int] = field(default_factory=list)
+
+    @property
+    def gap(self) -> int:
+        """Most frames between two looks."""
+        return max((b - a for a, b in pairwise(self.indices)), default=self.step)
 
 
 @dataclass(frozen=True)
@@ -70,10 +81,12 @@ class Speed:
     Attributes:
         reading: Seconds spent on reading pictures.
         looking: Seconds spent on them.
+        closely: Seconds spent on closer looks, reading included.
     """
 
     reading: float = 0.0
     looking: float = 0.0
+    closely: float = 0.0
 
 
 @dataclass
@@ -98,10 +111,11 @@ class Runs:
         self._ended: list[tuple[int, np.ndarray]] = []
         # 0 where nothing ended lately, else the look its run began with, plus one.
         self._gone = np.zeros(self.size, np.int32)
+        self._waiting = False
 
-    def look(self, picture: np.ndarray) -> None:
-        """Take the next small picture, ``h w 3`` uint8."""
-        held = _largest(cv2.absdiff(picture, self._color)) <= TOLERANCE
+    def look(self, picture: np.ndarray, drawn: np.ndarray | None = None) -> None:
+        """Take the next small picture, ``h w 3`` uint8, and its strokes if they are known."""
+        held = largest(cv2.absdiff(picture, self._color)) <= TOLERANCE
         if self.looks == 0:
             held[:] = False
         broken = ~held
@@ -111,8 +125,12 @@ class Runs:
         cv2.copyTo(picture, broken.view(np.uint8), self._color)
         self._began[broken] = self.looks
         self._hits[broken] = 0
-        self._hits += strokes(picture)
+        self._hits += strokes(picture) if drawn is None else drawn
         self.looks += 1
+
+    def stays(self) -> np.ndarray:
+        """``h w`` bool, where the colour has held for some looks."""
+        return self.looks - self._began > _STAYS
 
     def close(self) -> None:
         """The clip is over: what still holds ends here."""
@@ -121,24 +139,28 @@ class Runs:
         self._tell(np.zeros(self.size, bool))
 
     def _tell(self, broken: np.ndarray) -> None:
-        length = self.looks - self._began
+        # Few pixels break that were a stroke: all else is worked out for these alone.
+        where = np.flatnonzero(broken & (self._hits > 0))
+        hits, began = self._hits.ravel()[where], self._began.ravel()[where]
+        length = self.looks - began
         # What the border of the clip cuts off may have stayed longer.
-        cut = (self._began == 0) | self._over
-        enough = length >= np.where(cut, max(2, (self.least + 1) // 2), self.least)
-        ended = broken & enough & (self._hits * 10 >= length * 7) & (self._hits > 0)
+        least = np.where((began == 0) | self._over, max(2, (self.least + 1) // 2), self.least)
+        where = where[(length >= least) & (hits * 10 >= length * 7)]
         # One look of patience: compression lets strokes that go together break in two neighbouring looks.
-        fresh = ended & (self._gone == 0)
-        joined = self._gone > 0
-        if joined.any():
-            self._group(joined | fresh, np.where(joined, self._gone - 1, self._began), self.looks - 2)
-            self._gone[:] = 0
-        elif fresh.any():
-            self._gone[fresh] = self._began[fresh] + 1
+        gone, began = self._gone.ravel(), self._began.ravel()
+        fresh = where[gone[where] == 0]
+        if self._waiting:
+            joined = np.flatnonzero(gone)
+            starts = np.concatenate([gone[joined] - 1, began[fresh]])
+            self._group(np.concatenate([joined, fresh]), starts, self.looks - 2)
+            gone[:] = 0
+        else:
+            gone[fresh] = began[fresh] + 1
+        self._waiting = not self._waiting and fresh.size > 0
 
-    def _group(self, pixels: np.ndarray, began: np.ndarray, last: int) -> None:
-        ys, xs = np.nonzero(pixels)
-        starts = began[ys, xs]
-        order = np.argsort(starts, kind="stable")
+    def _group(self, pixels: np.ndarray, starts: np.ndarray, last: int) -> None:
+        ys, xs = np.divmod(pixels, self.size[1])
+        order = np.lexsort((pixels, starts))
         ys, xs, starts = ys[order], xs[order], starts[order]
         for group in np.split(np.arange(len(starts)), np.flatnonzero(np.diff(starts) > 1) + 1):
             if len(group) >= _FEWEST:
@@ -165,14 +187,20 @@ def strokes(picture: np.ndarray, width: int | None = None) -> np.ndarray:
 
     ``width`` is the widest that counts; by the picture's height where not given.
     """
-    side = width or max(7, round(picture.shape[0] / 32) | 1)
-    kernel = np.ones((side, side), np.uint8)
-    light = _largest(cv2.subtract(picture, cv2.morphologyEx(picture, cv2.MORPH_OPEN, kernel)))
-    dark = _largest(cv2.subtract(cv2.morphologyEx(picture, cv2.MORPH_CLOSE, kernel), picture))
-    return (np.maximum(light, dark) > STROKE).astype(np.uint8)
+    light, dark = light_and_dark(picture, width or max(7, round(picture.shape[0] / 32) | 1))
+    return light | dark
 
 
-def _largest(picture: np.ndarray) -> np.ndarray:
+def light_and_dark(picture: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`strokes`, those that are lighter than what is around them and those that are darker."""
+    kernel = np.ones((width, width), np.uint8)
+    light = largest(cv2.subtract(picture, cv2.morphologyEx(picture, cv2.MORPH_OPEN, kernel)))
+    dark = largest(cv2.subtract(cv2.morphologyEx(picture, cv2.MORPH_CLOSE, kernel), picture))
+    return (light > STROKE).astype(np.uint8), (dark > STROKE).astype(np.uint8)
+
+
+def largest(picture: np.ndarray) -> np.ndarray:
+    """The largest of three channels, ``h w``."""
     return cv2.max(cv2.max(picture[..., 0], picture[..., 1]), picture[..., 2])
 
 
@@ -183,17 +211,37 @@ def plan(clip: ClipView, config: Config) -> Scan:
     rate = count / seconds
     step = max(1, min(round(rate / config.scan_rate), count // 32))
     small = min(config.scan_height, height)
-    least = max(2, min(int(np.ceil(config.least_seconds * rate / step)), max(2, count // (2 * step))))
-    indices = range(0, count, step)
-    return Scan(tuple(indices), small, height / small, least)
+    apart = step + (step > 2)  # where pictures are left out by the decoder, looks may come later
+    least = max(2, min(int(np.ceil(config.least_seconds * rate / apart)), max(2, count // (2 * step))))
+    return Scan(step, small, height / small, least)
 
 
-def chunks(clip: ClipView, scan: Scan, speed: Speed) -> Iterator[np.ndarray]:
-    """The small pictures, ``N h w 3`` uint8, some at a time."""
-    wide = max(1, round(clip.size[1] * scan.height / clip.size[0]))
-    at_once = max(8, _AT_ONCE // (wide * scan.height))
-    for start in range(0, len(scan.indices), at_once):
-        began = time.perf_counter()
-        pictures = clip.small(scan.indices[start : start + at_once], scan.height)
+def looks(clip: ClipView, scan: Scan, speed: Speed) -> Iterator[np.ndarray]:
+    """The small pictures, ``h w 3`` uint8; their frames are added to ``scan.indices``."""
+    began = time.perf_counter()
+    for index, picture in clip.looks(scan.step, scan.height):
         speed.reading += time.perf_counter() - began
-        yield pictures
+        scan.indices.append(index)
+        yield picture
+        began = time.perf_counter()
+
+
+class Cuts:
+    """Where the whole picture changed from one look to the next, and not by a camera on its way."""
+
+    def __init__(self) -> None:
+        self.looks: list[int] = []
+        self._last: np.ndarray | None = None
+        self._changes: deque[float] = deque(maxlen=8)
+        self._count = 0
+
+    def look(self, picture: np.ndarray) -> None:
+        """Take the next small picture, ``h w 3`` uint8."""
+        thumb = cv2.resize(picture, (48, 27), interpolation=cv2.INTER_AREA)
+        if self._last is not None:
+            change = float(cv2.absdiff(thumb, self._last).mean())
+            if change > _CUT and change > 3.0 * float(np.median(self._changes or [0.0])):
+                self.looks.append(self._count)
+            self._changes.append(change)
+        self._last = thumb
+        self._count += 1

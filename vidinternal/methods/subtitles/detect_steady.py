@@ -6,14 +6,16 @@ stays. Edges are averaged over short windows of looks, and windows in which they
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from vidinternal.methods.subtitles.detect_frames import FullFrames, spread_out
 from vidinternal.methods.subtitles.detect_lines import Line
-from vidinternal.methods.subtitles.detect_refine import Close, FullFrames, spread_out
+from vidinternal.methods.subtitles.detect_refine import line_height, region_of
+from vidinternal.methods.subtitles.events import Box
 
 _WINDOW = 8
 """Views of a window: looks that differ from the view before."""
@@ -126,24 +128,37 @@ class Steady:
                 yield Line(0, self.looks - 1, (y, y + h, x, x + w), own)
 
 
-def steady_cover(full: FullFrames, close: Close, grow: int) -> np.ndarray | None:
+def mark_views(shown: tuple[int, int]) -> list[int]:
+    """Frames that a mark is made of, given the first and the last one that show it."""
+    return spread_out(shown[0], shown[1] + 1, 24)
+
+
+def steady_cover(full: FullFrames, place: tuple[Box, np.ndarray], views: Sequence[int], grow: int) -> np.ndarray | None:
     """The pixels of a mark that lets the picture through, ``h w`` uint8 as covers are; None if its edges do not hold.
 
     Its edges are the mean gradients of many frames; what lies between two of them, a stroke's width apart, is inside.
+
+    Args:
+        full: The clip's pictures.
+        place: The piece of the picture to look at, and ``h w`` bool, the edges as small pictures had them.
+        views: Frames that show it.
+        grow: Pixels added around.
     """
-    indices = spread_out(close.start, close.end, 24)
-    pictures = full.get(indices, close.box).mean(-1)
+    box, mask = place
+    height = line_height(mask)
+    region = region_of(mask, height)
+    pictures = full.get(views, box).mean(-1)
     steps = np.stack([[cv2.Sobel(p, cv2.CV_32F, *d, ksize=3, scale=0.25) for d in ((1, 0), (0, 1))] for p in pictures])
     mean = np.linalg.norm(steps.mean(0), axis=0)
     sizes = np.linalg.norm(steps, axis=1).mean(0)
     steady = (mean > 0.6 * _EDGE) & (mean > 0.5 * sizes)
-    holds = steady & close.region
-    away = ~(cv2.dilate(close.region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+    holds = steady & region
+    away = ~(cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
     textured = away & (sizes > 0.6 * _EDGE)
     # In a still picture all edges hold, and nothing tells the mark's from the others.
     if holds.sum() < 20 or textured.sum() < 0.05 * away.sum() or steady[textured].mean() > 0.1:
         return None
-    side = max(3, round(0.12 * close.height)) | 1
+    side = max(3, round(0.12 * height)) | 1
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     body = cv2.morphologyEx(holds.astype(np.uint8), cv2.MORPH_CLOSE, ellipse)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * (grow + 1) + 1,) * 2)

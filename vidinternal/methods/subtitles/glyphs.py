@@ -48,8 +48,15 @@ def changed(close: Close) -> np.ndarray | None:
     return np.min(changes, 0) if changes else None
 
 
-def glyphs(close: Close, grow: int) -> Glyphs | None:
-    """The pixels of an overlay; None where there are no strokes."""
+def glyphs(close: Close, grow: int, *, thin: bool = False) -> Glyphs | None:
+    """The pixels of an overlay; None where there are no strokes.
+
+    Args:
+        close: The overlay.
+        grow: Pixels added around.
+        thin: Whether it has a rim as fine as that of a mark that never leaves; what covers such a place in every frame
+            must be filled from beside it, and no pixel more than it needs.
+    """
     change = changed(close)
     far = ~(cv2.dilate(close.region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
     if far.sum() < 20:
@@ -78,6 +85,8 @@ def glyphs(close: Close, grow: int) -> Glyphs | None:
         # Where the picture has the outline's colour it cannot be seen: it is as wide there as elsewhere.
         usual = max(3, round(0.16 * close.height))
         least = max(2, round(0.16 * close.height), min(max(reach), usual))
+        if thin:
+            least = max(1, round(0.08 * close.height))
         up, down, left, right = (max(r, least) for r in reach)
         touched |= _grown(strokes, (up, down, left, right))
     base = np.median(close.template[far], 0) if far.any() else np.zeros(3)

@@ -70,6 +70,8 @@ class Subtitles(MaskMethod):
         arrays, unblended = unblend.estimate(clip, removed, covers, context.progress)
         seconds = time.perf_counter() - began
         scan = plan(clip, config)
+        # An events file has nothing searched.
+        searched = len(clip) / max(1e-6, speed.reading + speed.looking) if speed.looking else None
         facts: dict[str, Any] = {
             "events": [o.to_json() for o in overlays],
             "notes": notes + _notes(overlays, config, len(clip), asked),
@@ -77,12 +79,14 @@ class Subtitles(MaskMethod):
             "unblended": unblended,
             "scan": {
                 "frames": len(clip),
-                "looks": len(scan.indices),
+                "step": scan.step,
                 "height": scan.height,
                 "seconds": round(seconds, 3),
                 "frames_per_second": round(len(clip) / max(1e-6, seconds), 1),
                 "reading_seconds": round(speed.reading, 3),
                 "looking_seconds": round(speed.looking, 3),
+                "closer_seconds": round(speed.closely, 3),
+                "scanned_per_second": None if searched is None else round(searched, 1),
             },
         }
         arrays |= {name: torch.from_numpy(cover) for name, cover in covers.items()}

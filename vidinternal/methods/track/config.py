@@ -1,5 +1,7 @@
 """Settings of the object tracker; imports neither torch nor OpenCV."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from vidinternal.core.config import StrictModel
@@ -8,6 +10,8 @@ from vidinternal.core.config import StrictModel
 class Config(StrictModel):
     """How objects are followed, and what is masked of them."""
 
+    first: Literal["grabcut", "double_dip"] = "grabcut"
+    """How a hint's own frame is cut out: by GrabCut and votes, or by Double-DIP, which trains two layers on it."""
     work_height: int = Field(default=0, ge=0, le=1080)
     """Rows at which objects are followed; 0 chooses 240 to 480 by the size of the first hint."""
     first_steps: int = Field(default=80, ge=1, le=2000)

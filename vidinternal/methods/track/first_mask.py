@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from vidinternal.methods.track.features import Colours, flow, own_motion
 from vidinternal.ops.objects.seeds import OBJECT, OTHER, Seed
@@ -55,6 +57,15 @@ def first_mask(
     found = _large_parts(cut, inside)
     told = "" if seed.corrects or _apart(picture, found, outside) > _PARTED else f"{_UNCLEAR}: look at its first mask"
     return found.astype(np.float32), told
+
+
+def hints_of(seed: Seed, size: tuple[int, int]) -> Tensor:
+    """A hint as ``1 1 h w`` float32 of that size: 1 inside, 0 outside, NaN unknown; points get the room of a pixel."""
+    least = 0.1 if seed.corrects else 0.5
+    found = np.full(size, np.nan, np.float32)
+    for value, meaning in ((OTHER, 0.0), (OBJECT, 1.0)):
+        found[_shrunk(seed.known == value, size) > least] = meaning
+    return torch.from_numpy(found)[None, None]
 
 
 def _apart(picture: np.ndarray, found: np.ndarray, outside: np.ndarray) -> float:

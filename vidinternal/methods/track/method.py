@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from vidinternal.core.finding import Asked, ClipView, FindContext, Found, MaskedSpan, MaskMethod, SpanRequest
@@ -60,7 +61,8 @@ class TrackObjects(MaskMethod):
         tracks = []
         for number, (name, own) in enumerate(by_name.items()):
             tell = _part(context, number, len(by_name))
-            tracks.append(Follower(frames, shots, pace, context.checkpoint, tell).track(name, own))
+            follower = Follower(frames, shots, pace, context.checkpoint, tell, segment=_segmenter(config, context))
+            tracks.append(follower.track(name, own))
         if config.ground:
             tracks = against_ground(frames, tracks, shots)
         dark = [shadows(frames, t.path, shots) if config.shadow else None for t in tracks]
@@ -84,6 +86,11 @@ def _share(seed: Seed) -> float:
         return 0.02
     opened = float((seed.known != OTHER).mean())
     return opened if seed.exact else 0.5 * opened
+
+
+def _segmenter(config: Config, context: FindContext) -> Any:
+    """What cuts out an object on its hint's frame, where that is not GrabCut."""
+    return None if config.first == "grabcut" or context.segment is None else partial(context.segment, config.first)
 
 
 def _part(context: FindContext, number: int, count: int) -> Any:

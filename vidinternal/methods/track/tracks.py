@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from vidinternal.core.clip import Shot
 from vidinternal.core.contracts import Checkpoints
 from vidinternal.core.seeds import branch
 from vidinternal.methods.track.carry import Kept, Pace, Start, carry
-from vidinternal.methods.track.first_mask import first_mask
+from vidinternal.methods.track.first_mask import first_mask, hints_of
 from vidinternal.ops.objects.frames import SmallFrames
 from vidinternal.ops.objects.path import WHY, Path, Track, Writer, stretches, told
 from vidinternal.ops.objects.seeds import Seed
@@ -37,6 +39,8 @@ class Follower:
         pace: How much is trained.
         kept: Where paths are kept; None = nowhere.
         tell: Told the share done and a text.
+        segment: Cuts an object out of a hint's frame, given ``1 3 h w`` RGB, ``1 1 h w`` hints and the frame's index;
+            None for GrabCut.
     """
 
     frames: SmallFrames
@@ -45,6 +49,7 @@ class Follower:
     kept: Checkpoints | None
     tell: Callable[[float, str], None]
     notes: list[str] = field(default_factory=list)
+    segment: Callable[[Tensor, Tensor, int], Tensor] | None = None
 
     def track(self, name: str, seeds: Sequence[Seed]) -> Track:
         """Follow one object.
@@ -72,6 +77,13 @@ class Follower:
 
     def _first(self, name: str, seed: Seed, before: np.ndarray | None) -> np.ndarray:
         shot = self._shot(seed.index)
+        if self.segment is not None and not seed.exact and before is None:
+            picture = self.frames[seed.index]
+            shown = torch.from_numpy(picture).permute(2, 0, 1).float().div(255).unsqueeze(0)
+            mask = self.segment(shown, hints_of(seed, self.frames.size), seed.index)[0, 0].numpy()
+            if mask.any():
+                return mask.astype(np.float32)
+            self.notes.append(f"{name}, frame {seed.index}: nothing was cut out by its layers; GrabCut was asked")
         near = seed.index + 1 if seed.index + 1 < shot.end else seed.index - 1
         beside = self.frames[near] if shot.start <= near else None
         belief, told = first_mask(self.frames[seed.index], seed, before, beside)

@@ -1,0 +1,166 @@
+"""The rows of bench ``dip``: classical methods, the published schedule, ours; a curve against a hidden truth each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidinternal.bench.base import BenchOptions
+from vidinternal.bench.dip_cases import Picture, enlarged
+from vidinternal.core.contracts import FitContext
+from vidinternal.core.imaging import ImageTask
+from vidinternal.core.seeds import branch, generator
+from vidinternal.methods.dip.config import Config, DenoiseConfig, RestoreConfig, UpscaleConfig
+from vidinternal.methods.dip.method import solve
+from vidinternal.methods.dip.presets import FAITHFUL, FAST, Problem
+from vidinternal.methods.dip.problems import Observation, damaged, noisy, small
+from vidinternal.methods.dip.stopping import WindowedVariance
+from vidinternal.runner.job import pick_device
+
+FAITHFUL_ROW, FAST_ROW, HELD_ROW = "dip, faithful", "dip, fast", "dip, fast, held-out stop"
+LEARNED = (FAITHFUL_ROW, FAST_ROW, HELD_ROW)
+_PROBLEMS: dict[str, Problem] = {"denoise": "denoise", "upscale": "upscale", "pixels": "pixels", "text": "text"}
+
+
+def classical(case: Picture) -> dict[str, Tensor]:
+    """What needs no training, ``1 3 H W`` by name, what the method is given first."""
+    if case.task == "upscale":
+        return {"bicubic": enlarged(case.seen, "cubic"), "Lanczos": enlarged(case.seen, "lanczos3")}
+    array = np.ascontiguousarray((case.seen[0] * 255).round().byte().permute(1, 2, 0).numpy()[..., ::-1])
+    if case.task == "denoise":
+        # all channels at once, as strong as the noise; windows of the size that this strength wants
+        made = cv2.fastNlMeansDenoising(array, None, 25, 5, 15)
+        return {"as it came": case.seen, "non-local means": _back(made)}
+    hole = np.zeros(array.shape[:2], np.uint8) if case.missing is None else case.missing[0, 0].numpy().astype(np.uint8)
+    return {"as it came": case.seen, "Telea": _back(cv2.inpaint(array, hole, 3, cv2.INPAINT_TELEA))}
+
+
+def _back(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array[..., ::-1])).permute(2, 0, 1)[None].float() / 255
+
+
+@dataclass
+class Curve:
+    """What every iterate is worth by the truth, and where ES-WMV would have stopped; nothing of it reaches the fit.
+
+    Attributes:
+        case: With the truth.
+        rule: ES-WMV beside the fit.
+        every: Iterations between two looks.
+        levels: dB of the mean of the outputs by iteration.
+        times: Seconds of the fit alone by iteration.
+        stop: Where ES-WMV's patience came to an end; None where it did not.
+    """
+
+    case: Picture
+    rule: WindowedVariance
+    every: int
+    levels: dict[int, float] = field(default_factory=dict)
+    times: dict[int, float] = field(default_factory=dict)
+    stop: int | None = None
+    _spent: float = 0.0
+    _mark: float = field(default_factory=time.perf_counter)
+
+    def __call__(self, iteration: int, output: Tensor, mean: Tensor) -> None:
+        """See an iterate."""
+        self._spent += time.perf_counter() - self._mark
+        if self.stop is None and self.rule.look(iteration, output, mean):
+            self.stop = iteration
+        if iteration == 1 or iteration % self.every == 0:
+            self.levels[iteration] = self.case.score(_pasted(self.case, mean))
+            self.times[iteration] = self._spent
+        self._mark = time.perf_counter()
+
+    def at(self, iteration: int) -> float | None:
+        """DB of the last look up to an iteration."""
+        known = [i for i in self.levels if i <= iteration]
+        return self.levels[max(known)] if known else None
+
+    def reached(self, level: float) -> float | None:
+        """Seconds after which the mean of the outputs was first worth that much; None = never."""
+        return next((self.times[i] for i in sorted(self.levels) if self.levels[i] >= level), None)
+
+    def chosen(self) -> float | None:
+        """DB of what ES-WMV stored."""
+        return None if self.rule.best is None else self.case.score(_pasted(self.case, self.rule.best))
+
+
+def _pasted(case: Picture, made: Tensor) -> Tensor:
+    made = made.detach().float().cpu()
+    return made if case.missing is None else torch.where(case.missing, made, case.seen)
+
+
+def iterations_of(row: str, case: Picture, options: BenchOptions) -> int:
+    """Optimiser steps of a row: ``options.iterations`` for the published schedule, as large a share for ours."""
+    problem = _PROBLEMS[case.task]
+    share = 1.0 if row == FAITHFUL_ROW else FAST[problem].iterations / FAITHFUL[problem].iterations
+    return max(10, round(options.iterations * share))
+
+
+def settings(row: str, case: Picture, options: BenchOptions) -> Config:
+    """Settings of a row for a case."""
+    preset: Literal["faithful", "fast"] = "faithful" if row == FAITHFUL_ROW else "fast"
+    common: dict[str, Any] = {"preset": preset, "iterations": iterations_of(row, case, options)}
+    common |= {"stop": "held_out"} if row == HELD_ROW else {"stop": "never"}
+    if case.task == "denoise":
+        return DenoiseConfig(sigma=25.0, **common)
+    if case.task == "upscale":
+        return UpscaleConfig(**common)
+    return RestoreConfig(damage="pixels" if case.task == "pixels" else "text", **common)
+
+
+def fit(row: str, case: Picture, options: BenchOptions) -> tuple[dict[str, Any], Tensor, Curve]:
+    """Run one row on one case: the row, the picture, the curve."""
+    config = settings(row, case, options)
+    steps = config.iterations or 1
+    seed, device = branch(options.seed, case.case), pick_device(options.device)
+    context = FitContext(seed=seed, device=device)
+    task = ImageTask(case.seen, case.seen, hints=None if case.missing is None else case.missing.float())
+    window, patience = max(2, min(100, steps // 20)), max(1, steps // 3)
+    rule = WindowedVariance(window, patience, generator(seed, "beside"))
+    curve = Curve(case, rule, max(1, steps // 60))
+    result = solve(_observed(task, config, device), task, config, context, curve)
+    made = _pasted(case, result.frames)
+    level, best = case.score(made), max(curve.levels.values())
+    seconds = curve.times[max(curve.times)]
+    chosen = curve.chosen()
+    found = {
+        "psnr": level,
+        "best": best,
+        "best_iteration": max(curve.levels, key=curve.levels.__getitem__),
+        "early": chosen,
+        "early_iteration": rule.iteration,
+        "early_stop": curve.stop,
+        "gap": None if chosen is None else best - chosen,
+        "iterations": result.iterations,
+        "seconds": seconds,
+        "ms": 1000 * seconds / result.iterations,
+        "stopped": result.stopped,
+        "curve": {str(i): round(v, 3) for i, v in curve.levels.items()},
+    }
+    return {**_named(case, row), **found}, made, curve
+
+
+def _observed(task: ImageTask, config: Config, device: torch.device) -> Observation:
+    if isinstance(config, DenoiseConfig):
+        return noisy(task, config, device)
+    if isinstance(config, UpscaleConfig):
+        return small(task, config, device)
+    if isinstance(config, RestoreConfig) and (found := damaged(task, config, device)) is not None:
+        return found
+    raise ValueError("the case has nothing to restore")
+
+
+def quick(case: Picture) -> list[tuple[dict[str, Any], Tensor]]:
+    """The rows of the classical methods."""
+    return [({**_named(case, name), "psnr": case.score(made)}, made) for name, made in classical(case).items()]
+
+
+def _named(case: Picture, method: str) -> dict[str, Any]:
+    return {"case": case.case, "task": case.task, "method": method, "paper": case.paper()}

@@ -1,0 +1,24 @@
+"""In which arithmetic a network is worth computing."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is multiplied in hardware: AMX on a CPU, any CUDA device that says so."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def arithmetic(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """The context to run a network in; ``auto`` is bfloat16 where it is fast."""
+    if precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device)):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
