@@ -25,8 +25,12 @@ def result(**changes) -> BenchResult:
 def test_the_benches_are_found_by_name() -> None:
     assert bench.names() == (
         "batch",
+        "denoise",
+        "dip",
+        "double_dip",
         "fusion",
         "inpaint",
+        "kernelgan",
         "memory",
         "modes",
         "object_removal",
@@ -34,7 +38,9 @@ def test_the_benches_are_found_by_name() -> None:
         "scaling",
         "subtitles",
         "track",
+        "upscale",
         "warm_start",
+        "zssr",
     )
     with pytest.raises(UsageError, match="did you mean 'inpaint'"):
         bench.run_bench("inpant", BenchOptions())

@@ -18,9 +18,9 @@ from vidinternal.core.imaging import IMAGE_TASKS, ImageCard, ImageMethod, ImageR
 from vidinternal.core.stop import Interrupted
 from vidinternal.methods import cards, image_method
 from vidinternal.stages.base import settings_model
-from vidinternal.stages.lift import LiftSettings
-from vidinternal.stages.lift_arrays import Beside, lift_arrays
-from vidinternal.stages.lift_state import plain_tree
+from vidinternal.stages.lift.arrays import Beside, lift_arrays
+from vidinternal.stages.lift.run import LiftSettings
+from vidinternal.stages.lift.state import plain_tree
 
 CPU = torch.device("cpu")
 ALL = [cast(ImageCard, c) for task in IMAGE_TASKS for c in cards(task)]

@@ -36,7 +36,7 @@ def test_settings_are_strict_have_defaults_and_say_what_they_are(name: str) -> N
 
 
 def test_every_artifact_has_exactly_one_maker() -> None:
-    """Stages that make every picture anew stand in for one another and for ``composite``: a pipeline has one of them."""
+    """Those that make every picture anew stand in for one another and for ``composite``: a pipeline has one of them."""
     classes = [stages.stage_class(n) for n in NAMES]
     made = [a for c in classes if not c.remakes for a in c.writes]
     remade = {c.writes for c in classes if c.remakes}

@@ -25,8 +25,7 @@ import torch
 
 from vidinternal.core.timecode import parse_region
 from vidinternal.learn.resume import CheckpointSettings
-from vidinternal.media import segments
-from vidinternal.media import verify as verification
+from vidinternal.media import segments, verify_samples
 from vidinternal.media.writer import Writer
 from vidinternal.methods import inpaint_method
 from vidinternal.runner import run as runner
@@ -139,7 +138,7 @@ class Watcher(Silent):
         os.fsync = sync
         Path.replace = self.before(Path.replace)
         segments._PIXELS, segments._LARGE_PACKETS, segments._LEAST = {}, 0, SEGMENT
-        verification.LONG = 0
+        verify_samples.LONG = 0
         real_segment = Writer._segment
 
         def segment(own: Writer, *arguments: Any) -> Any:

@@ -1,6 +1,7 @@
 """Setting ``kernel`` of stage ``upscale``."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from vidinternal.core.contracts import FitContext
 from vidinternal.core.errors import ConfigError, MediaError, UsageError, UserError
 from vidinternal.core.imaging import KernelMethod, KernelResult
-from vidinternal.methods import kernel_method
+from vidinternal.methods import card, cards, kernel_method
 from vidinternal.ops.kernels import centre_of_mass, gaussian_kernel, kernel_distance, wanted_centre
 from vidinternal.stages import stage_class
 from vidinternal.stages.blur_kernel import WORDS, check_setting, modules, resolve
@@ -98,11 +99,38 @@ def test_the_words_choose_the_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_results_depend_on_the_code_of_what_estimates() -> None:
     assert modules("kernelgan:faithful") == ("vidinternal.methods.kernelgan.method",)
     assert modules("cubic") == () == modules(Path("k.npy"))
-    upscale = stage_class("upscale")
-    assert upscale(upscale.Config(kernel="kernelgan")).also_runs() == modules("kernelgan")  # pyright: ignore[reportCallIssue]
+    assert upscale("zssr", "kernelgan").also_runs() == modules("kernelgan")
 
 
 def test_the_setting_is_a_word_or_a_path() -> None:
     config = stage_class("upscale").Config
     assert config.model_validate({"kernel": "kernelgan"}).kernel == "kernelgan"  # pyright: ignore[reportAttributeAccessIssue]
     assert isinstance(config.model_validate({"kernel": "a.npy"}).kernel, Path)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def upscale(method: str, kernel: object) -> Any:
+    stage = stage_class("upscale")
+    config = stage.Config.model_validate({"method": method, "kernel": kernel})
+    return stage(config, card(method, "upscale").config())
+
+
+@pytest.mark.parametrize("kernel", ["kernelgan", Path("blur.npy")])
+def test_a_method_that_makes_nothing_of_a_kernel_is_not_given_one(kernel: object) -> None:
+    with pytest.raises(ConfigError, match=r"upscale\.method=zssr"):
+        upscale("bicubic", kernel).also_check(None, (40, 52))
+    assert upscale("bicubic", "cubic").also_check(None, (40, 52)) == ()
+
+
+def test_the_stage_finds_the_kernel_of_a_take_once(file: Path) -> None:
+    stage = upscale("zssr", file)
+    assert stage.also_check(None, (40, 52)) == ()
+    found, notes = stage.survey()(FRAMES, CONTEXT)
+    assert set(found) == {"kernel"} and "blur.npy" in notes[0]
+    assert upscale("zssr", "cubic").survey() is None
+    with pytest.raises(UsageError, match="no such file"):
+        upscale("zssr", file.with_name("gone.npy")).also_check(None, (40, 52))
+
+
+def test_whoever_takes_a_kernel_says_so() -> None:
+    able = {c.name: getattr(c, "kernels", False) for c in cards("upscale")}
+    assert able["zssr"] and able["dip"] and not able["bicubic"] and not able["lanczos"]

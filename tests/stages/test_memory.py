@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,8 +21,8 @@ from vidinternal.stages.memory import LEAST_FRAMES, SCALES, Extents, MemoryPlan,
 GIB = 1 << 30
 
 
-def plan(limit: float = 4, size: tuple[int, int] = (1920, 1080), **more: int) -> MemoryPlan:
-    given_ = {"bytes_per_pixel": 360, "margin": 64, **more}
+def plan(limit: float = 4, size: tuple[int, int] = (1920, 1080), **more: Any) -> MemoryPlan:
+    given_: dict[str, Any] = {"bytes_per_pixel": 360, "margin": 64, **more}
     return MemoryPlan(int(limit * GIB), size[0] * size[1], **given_)
 
 

@@ -31,7 +31,7 @@ from vidinternal.stages.artifacts import Windows
 from vidinternal.stages.base import JobInputs, StageContext
 from vidinternal.stages.dehaze import Dehaze
 from vidinternal.stages.denoise import Denoise
-from vidinternal.stages.lift_reader import InOrder
+from vidinternal.stages.lift.reader import InOrder
 from vidinternal.stages.made import Made
 from vidinternal.stages.patches import Patches
 from vidinternal.stages.per_frame import PerFrame

@@ -27,7 +27,7 @@ from vidinternal.methods import card, image_method
 from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
 from vidinternal.report.pictures import grid, label, png, to_picture
 from vidinternal.runner.job import pick_device
-from vidinternal.stages.lift_arrays import lift_arrays
+from vidinternal.stages.lift.arrays import lift_arrays
 
 SIGMA = 25.0
 """Standard deviation of the noise, codes of 255."""

@@ -23,8 +23,8 @@ from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
 from vidinternal.ops.regions import jaccard
 from vidinternal.ops.spatial_fill import spatial_fill
 from vidinternal.runner.job import pick_device
-from vidinternal.stages.lift import LiftSettings
-from vidinternal.stages.lift_arrays import Beside, Lifted, lift_arrays
+from vidinternal.stages.lift.arrays import Beside, Lifted, lift_arrays
+from vidinternal.stages.lift.run import LiftSettings
 
 ALONE = ", every picture by itself"
 _LEAST_SSIM = 11

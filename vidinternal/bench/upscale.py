@@ -25,7 +25,7 @@ from vidinternal.ops.imresize import imresize
 from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
 from vidinternal.report.pictures import grid, label, png, to_picture
 from vidinternal.runner.job import pick_device
-from vidinternal.stages.lift_arrays import lift_arrays
+from vidinternal.stages.lift.arrays import lift_arrays
 
 SCALE = 2
 ROWS = ("bicubic", "lanczos", "zssr alone", "zssr")

@@ -31,9 +31,9 @@ from vidinternal.ops.scale import scale_pair
 from vidinternal.runner.job import pick_device
 from vidinternal.stages import stage_class
 from vidinternal.stages.blur_kernel import check_setting, resolve
-from vidinternal.stages.lift import LiftSettings, Survey
-from vidinternal.stages.lift_arrays import Beside, Lifted, lift_arrays
-from vidinternal.stages.lift_deflicker import on_arrays
+from vidinternal.stages.lift.arrays import Beside, Lifted, lift_arrays
+from vidinternal.stages.lift.deflicker import on_arrays
+from vidinternal.stages.lift.run import LiftSettings, Survey
 
 
 class How(BaseModel):

@@ -35,7 +35,8 @@ _MOST_BYTES = 8 << 20
 _NEGLIGIBLE = 1e-5
 _IN_PLACE = 1e-3
 _MARGIN = 6  # zeros around a kernel that keep the spline's ringing inside
-_ENDINGS = (".npy", ".mat")
+ENDINGS = (".npy", ".mat")
+"""Of files that hold a kernel."""
 _BROKEN = (
     ValueError,
     TypeError,
@@ -55,11 +56,6 @@ _BROKEN = (
 """What the readers of NumPy and SciPy raise for files that are not what they should be."""
 
 
-def is_kernel_file(text: str) -> bool:
-    """Whether a setting names a kernel's file rather than a way to find one."""
-    return Path(text).suffix.lower() in _ENDINGS
-
-
 def read_kernel(path: Path) -> Tensor:
     """Read a kernel: a two-dimensional ``.npy``, or a ``.mat`` with a variable ``Kernel``. Nothing is unpickled.
 
@@ -70,7 +66,7 @@ def read_kernel(path: Path) -> Tensor:
         UsageError: There is no such file, it cannot be read, or what it holds is no blur kernel.
     """
     where = f"kernel {path}"
-    if path.suffix.lower() not in _ENDINGS:
+    if path.suffix.lower() not in ENDINGS:
         raise UsageError(where, expected="a .npy or .mat file", got=f"'{path.suffix}'", hint="numpy.save(path, kernel)")
     if not path.is_file():
         raise UsageError(where, expected="a file", got="a folder" if path.is_dir() else "no such file")

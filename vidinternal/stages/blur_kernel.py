@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from vidinternal.core.errors import ConfigError, nearest
 from vidinternal.methods import card, kernel_method, module_name
 from vidinternal.ops.kernel_fit import kernel_misfit
-from vidinternal.ops.kernels import kernel_shift, read_kernel
+from vidinternal.ops.kernels import ENDINGS, kernel_shift, read_kernel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,7 +108,7 @@ def _method(setting: str) -> tuple[str, object]:
 
 def _path(setting: KernelSetting | str, where: str) -> Path:
     path = Path(setting)
-    if path.suffix.lower() not in (".npy", ".mat") and not path.exists():
+    if path.suffix.lower() not in ENDINGS and not path.exists():
         raise ConfigError(
             where,
             expected=f"{', '.join(WORDS)}, or a .npy or .mat file",

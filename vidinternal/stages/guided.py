@@ -10,7 +10,7 @@ from vidinternal.core.clip import ClipInfo
 from vidinternal.core.errors import ConfigError, UsageError
 from vidinternal.media.probe import frame_pts, probe
 from vidinternal.stages.decode import FrameSource
-from vidinternal.stages.lift_reader import InOrder
+from vidinternal.stages.lift.reader import InOrder
 from vidinternal.stages.output_clip import picture_size, scan_in
 from vidinternal.stages.per_frame import PerFrame
 

@@ -27,10 +27,10 @@ from vidinternal.methods import card, image_method
 from vidinternal.stages.artifacts import Windows
 from vidinternal.stages.base import Scope, Stage, StageContext
 from vidinternal.stages.frame_store import FrameStore
-from vidinternal.stages.lift import Lift, LiftSettings, Survey, Take, key_pictures
-from vidinternal.stages.lift_hints import JobHints, check_wanted
-from vidinternal.stages.lift_reader import InOrder
-from vidinternal.stages.lift_window import LiftedWindow
+from vidinternal.stages.lift.hints import JobHints, check_wanted
+from vidinternal.stages.lift.reader import InOrder
+from vidinternal.stages.lift.run import Lift, LiftSettings, Survey, Take, key_pictures
+from vidinternal.stages.lift.window import LiftedWindow
 from vidinternal.stages.made import Made
 from vidinternal.stages.output_clip import output_info, picture_size, scan_in
 from vidinternal.stages.patches import Patches

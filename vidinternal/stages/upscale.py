@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vidinternal.core.contracts import FitContext
-    from vidinternal.stages.lift import Survey
+    from vidinternal.stages.lift.run import Survey
 
 
 class Config(PerFrameConfig):

@@ -5,7 +5,7 @@ import torch
 
 from vidinternal.core.seeds import generator
 from vidinternal.methods.kernelgan.crops import Crops, gradient_map
-from vidinternal.methods.kernelgan.fit import inside, without_small
+from vidinternal.methods.kernelgan.fit import inside, middle, without_small
 from vidinternal.methods.kernelgan.networks import KERNEL_SIDE, Discriminator, Generator, SpectralConv, shrunk
 from vidinternal.methods.kernelgan.objective import (
     Schedule,
@@ -203,3 +203,9 @@ def test_a_kernel_is_cut_or_padded_around_its_middle(side: int) -> None:
     cut = inside(kernel, side)
     assert cut.shape == (side, side) and float(cut.sum()) == pytest.approx(1, abs=1e-5)
     assert int(cut.argmax()) == (side // 2) * side + side // 2
+
+
+def test_the_middle_of_a_large_picture_is_cut_out_and_a_small_one_is_left() -> None:
+    picture = torch.rand(2, 3, 20, 31)
+    assert torch.equal(middle(picture, 40), picture)
+    assert torch.equal(middle(picture, 10), picture[..., 5:15, 10:20])

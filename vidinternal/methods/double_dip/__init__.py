@@ -15,6 +15,7 @@ CARDS = (
         trains=True,
         group=4,
         tiles="own",
+        bytes_per_pixel=500,
         layers=("transmission", "airlight"),
     ),
     ImageCard(
@@ -25,6 +26,7 @@ CARDS = (
         paper=_PAPER,
         trains=True,
         tiles="own",
+        bytes_per_pixel=500,
         layers=("mask",),
         hints="optional",
     ),

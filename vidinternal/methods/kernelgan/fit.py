@@ -32,6 +32,8 @@ from vidinternal.ops.kernel_fit import fitted_gaussian
 from vidinternal.ops.kernels import cubic_kernel
 
 TELL_EVERY = 50
+FITTED = 512
+"""Side of the middle of each picture that the first Gaussian is fitted to, pixels."""
 
 
 class KernelFit:
@@ -53,7 +55,7 @@ class KernelFit:
         random = generator(context.seed, "kernelgan", "start")
         self.maker, self.critic = Generator(random), Discriminator(random)
         self.fast = config.preset == "fast"
-        self.gaussian = fitted_gaussian(pictures) if self.fast else None
+        self.gaussian = fitted_gaussian(middle(pictures, FITTED)) if self.fast else None
         anchor = cubic_kernel((SCALE, SCALE)) if self.gaussian is None else self.gaussian
         self.anchor = inside(anchor, KERNEL_SIDE)
         self.mask = boundary_mask(KERNEL_SIDE).to(context.device)
@@ -62,7 +64,7 @@ class KernelFit:
         self.schedule = Schedule(steps, begun=self.fast)
         self.pace = Pace(context.budget, steps)
         self.terms: dict[str, float] = {}
-        self.fits = f"kernelgan/{config.preset}/{steps}/{'x'.join(map(str, pictures.shape))}/{crop}"
+        self.fits = f"kernelgan/{'x'.join(map(str, pictures.shape))}/{crop}/{config.model_dump_json()}"
 
     def _prepare(self) -> None:
         """To the device, with an optimiser each."""
@@ -164,6 +166,12 @@ class KernelFit:
         self.schedule.load_state(state["schedule"])
         self.pace.load_state(state["pace"])
         self.terms = dict(state["terms"])
+
+
+def middle(pictures: Tensor, side: int) -> Tensor:
+    """The middle of ``K C h w``, at most ``side`` pixels each way."""
+    top, left = (max(0, (n - side) // 2) for n in pictures.shape[-2:])
+    return pictures[..., top : top + side, left : left + side]
 
 
 def without_small(kernel: Tensor, kept: int) -> Tensor:

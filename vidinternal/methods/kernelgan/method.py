@@ -14,7 +14,7 @@ from vidinternal.core.imaging import KernelMethod, KernelResult
 from vidinternal.learn.pace import require_time
 from vidinternal.methods.kernelgan import CARDS
 from vidinternal.methods.kernelgan.config import Config
-from vidinternal.methods.kernelgan.fit import KernelFit
+from vidinternal.methods.kernelgan.fit import KernelFit, middle
 from vidinternal.methods.kernelgan.networks import KERNEL_SIDE, PATCH
 from vidinternal.ops.kernel_fit import kernel_misfit
 from vidinternal.ops.kernels import centre_of_mass, cubic_kernel, kernel_shift, mean_kernel, power_kernel, stretched
@@ -63,7 +63,7 @@ class KernelGan(KernelMethod):
         notes = [*self.check(config, (frames.shape[-2], frames.shape[-1]), scale)]
         require_time(context.budget)
         inner = _without_border(frames.detach().float().cpu(), config.border)
-        judged = _middle(inner)
+        judged = middle(inner, _JUDGED)
         cubic = cubic_kernel((2.0, 2.0))
         by_cubic = kernel_misfit(judged, cubic)
         if float((inner - inner.mean(dim=(-2, -1), keepdim=True)).abs().max()) < 1 / 255:
@@ -121,11 +121,6 @@ def _without_border(frames: Tensor, border: int) -> Tensor:
     return frames[..., border : frames.shape[-2] - border, border : frames.shape[-1] - border]
 
 
-def _middle(frames: Tensor) -> Tensor:
-    top, left = (max(0, (n - _JUDGED) // 2) for n in frames.shape[-2:])
-    return frames[..., top : top + _JUDGED, left : left + _JUDGED]
-
-
 def _verdict(this: float | None, cubic: float | None) -> tuple[bool, str]:
     """Whether the kernel is better, and what to tell."""
     if this is None or cubic is None:
@@ -139,8 +134,8 @@ def _verdict(this: float | None, cubic: float | None) -> tuple[bool, str]:
 def _width(kernel: Tensor) -> list[float]:
     """Standard deviations of a kernel across its rows and columns, pixels."""
     values, found = kernel.double(), []
-    for axis, middle in enumerate(centre_of_mass(kernel)):
-        place = torch.arange(values.shape[axis], dtype=torch.float64) - middle
+    for axis, centre in enumerate(centre_of_mass(kernel)):
+        place = torch.arange(values.shape[axis], dtype=torch.float64) - centre
         found.append(round(math.sqrt(max(0.0, float(values.sum(dim=1 - axis) @ place.square()))), 3))
     return found
 

@@ -97,7 +97,10 @@ class _Job:
         """Train, and denoise."""
         self._start()
         checkpoint = self.context.checkpoint
-        while not (self.pace.over_cap() or self.pace.over_budget(1.0)):
+        # a step goes forward and back over a picture and its halves, rendering once forward over the whole picture
+        side = min(self.config.crop, *self.frame.shape[-2:])
+        reserve = 1 + self.frame[0, 0].numel() / (4.5 * side**2)
+        while not (self.pace.over_cap() or self.pace.over_budget(reserve)):
             self._step()
             self.pace.tick()
             if self.pace.iteration % LOOK_EVERY == 0 or self.pace.over_cap():

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vidinternal.core.contracts import Checkpoints
 from vidinternal.learn.state_tree import attach_tensors, detach_tensors
-from vidinternal.stages.lift_account import Account
-from vidinternal.stages.lift_motion import Flicker
+from vidinternal.stages.lift.account import Account
+from vidinternal.stages.lift.motion import Flicker
 
 
 class Scoped:

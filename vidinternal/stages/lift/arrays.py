@@ -12,7 +12,7 @@ from torch import Tensor
 from vidinternal.core.contracts import FitContext
 from vidinternal.core.errors import UsageError
 from vidinternal.core.imaging import ImageMethod
-from vidinternal.stages.lift import Lift, LiftSettings, Survey, Take
+from vidinternal.stages.lift.run import Lift, LiftSettings, Survey, Take
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as nn_functional
 
-from vidinternal.stages.lift_motion import Flicker, enlarged, misfit, step_between
-from vidinternal.stages.lift_tiles import SMALLEST, plan, together
+from vidinternal.stages.lift.motion import Flicker, enlarged, misfit, step_between
+from vidinternal.stages.lift.tiles import SMALLEST, plan, together
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 56), (200, 33), (97, 301), (640, 480)])

@@ -14,9 +14,9 @@ from vidinternal.core.contracts import FitContext, Start
 from vidinternal.core.errors import MaskError, UsageError
 from vidinternal.core.imaging import ImageResult
 from vidinternal.core.stop import Interrupted
-from vidinternal.stages.lift import Lift, LiftSettings, Take, key_pictures
-from vidinternal.stages.lift_arrays import Beside, lift_arrays
-from vidinternal.stages.lift_state import plain_tree
+from vidinternal.stages.lift.arrays import Beside, lift_arrays
+from vidinternal.stages.lift.run import Lift, LiftSettings, Take, key_pictures
+from vidinternal.stages.lift.state import plain_tree
 
 CPU = torch.device("cpu")
 CONTEXT = FitContext(seed=3, device=CPU)

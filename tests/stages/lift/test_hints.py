@@ -13,7 +13,7 @@ from vidinternal.core.errors import MaskError
 from vidinternal.core.timecode import parse_region
 from vidinternal.media.probe import probe
 from vidinternal.stages.base import JobInputs
-from vidinternal.stages.lift_hints import JobHints
+from vidinternal.stages.lift.hints import JobHints
 
 
 def film(folder: Path, frames: int) -> Path:

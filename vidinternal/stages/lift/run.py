@@ -2,7 +2,7 @@
 
 Works on arrays alone: it reads pictures through a function and yields what was made, a group at a time, so that no more
 than a group and what is learned from beside it is ever in memory. ``stages/per_frame.py`` runs it on clips,
-``stages/lift_arrays.py`` on arrays.
+``stages/lift/arrays.py`` on arrays.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from vidinternal.core.contracts import FitContext
 from vidinternal.core.errors import MaskError
 from vidinternal.core.imaging import ImageCard, ImageMethod, ImageResult, ImageTask, Previous
 from vidinternal.core.seeds import branch
-from vidinternal.stages.lift_account import told
-from vidinternal.stages.lift_motion import Step, carried_along, enlarged, step_between
-from vidinternal.stages.lift_state import LiftState, Scoped, plain_tree
-from vidinternal.stages.lift_tiles import Tile, plan, together
+from vidinternal.stages.lift.account import told
+from vidinternal.stages.lift.motion import Step, carried_along, enlarged, step_between
+from vidinternal.stages.lift.state import LiftState, Scoped, plain_tree
+from vidinternal.stages.lift.tiles import Tile, plan, together
 
 COLD = 8.0
 """What the first group of a take counts in the sharing of time, where a method trains: the others go on from it."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from vidinternal.core.clip import ClipInfo
 from vidinternal.core.contracts import FitContext
 from vidinternal.stages.frame_store import FrameStore, put_planes
-from vidinternal.stages.lift import Made
-from vidinternal.stages.lift_deflicker import Window, steady
-from vidinternal.stages.lift_reader import InOrder
+from vidinternal.stages.lift.deflicker import Window, steady
+from vidinternal.stages.lift.reader import InOrder
+from vidinternal.stages.lift.run import Made
 from vidinternal.stages.output_clip import layer_frame, whole_frame
 
 if TYPE_CHECKING:

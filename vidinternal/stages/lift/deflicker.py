@@ -12,7 +12,7 @@ from torch import Tensor
 from vidinternal.core.contracts import FitContext, decibels
 from vidinternal.learn.deflicker import Deflicker, Fitted, flicker_variance, gather
 from vidinternal.ops.imresize import imresize
-from vidinternal.stages.lift_motion import Flicker, step_between
+from vidinternal.stages.lift.motion import Flicker, step_between
 
 LEAST = 1e-7
 """Variance of flicker below which there is none: a tenth of an 8-bit code."""

@@ -1,0 +1,1 @@
+"""One image method lifted to a take: the pictures of a clip, or arrays."""
