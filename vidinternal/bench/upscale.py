@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -106,13 +106,12 @@ def _made(name: str, seen: Tensor, options: BenchOptions, case: str) -> tuple[di
     context = FitContext(branch(options.seed, "bench upscale", case), pick_device(options.device))
     ends: list[float] = [time.monotonic()]
     if name == base:
-        first = lift_arrays(seen[:1], method, config, context)  # a clip's first frame costs more than those after it
+        lift_arrays(seen[:1], method, config, context)  # a clip's first frame costs more than those after it
         ends.append(time.monotonic())
         lifted = lift_arrays(seen, method, config, context)
         ends.append(time.monotonic())
         alone, whole = ends[1] - ends[0], ends[2] - ends[1]
         later = (whole - alone) / (len(seen) - 1) if chosen.trains and whole > alone else whole / len(seen)
-        del first
         facts = {"iterations": lifted.facts.get("iterations"), "seconds_frame": whole / len(seen), "later": later}
         return {**facts, "notes": list(lifted.facts.get("notes", ()))[:6]}, lifted.frames
     made, steps = [], 0
@@ -137,8 +136,7 @@ def _judged(made: Tensor, truth: Tensor, flow: tuple[Tensor, Tensor]) -> dict[st
 
 
 def _related(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    full: Callable[[Mapping[str, Any]], bool] = lambda r: r["method"] == "zssr alone"  # noqa: E731
-    alone = next((r["seconds_frame"] for r in rows if full(r)), None)
+    alone = next((r["seconds_frame"] for r in rows if r["method"] == "zssr alone"), None)
     learned = ("zssr", "zssr alone")
     return [{**r, "share": r["seconds_frame"] / alone if alone and r["method"] in learned else None} for r in rows]
 

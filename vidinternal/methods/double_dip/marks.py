@@ -19,6 +19,8 @@ from vidinternal.core.contracts import FitContext
 from vidinternal.methods.double_dip.objective import mark_edges, unmarked
 from vidinternal.ops.harmonic import harmonic_fill
 
+FITS = 3
+"""Fits that measure a mark: a bright and a dark one on small pictures, the better on the pictures themselves."""
 OPAQUE = 0.9
 """Mask from which too little of the picture is left to be given back."""
 
@@ -151,7 +153,7 @@ def measured(frames: Tensor, region: Tensor, context: FitContext, steps: int) ->
         frames: ``K 3 H W``, two or more.
         region: ``1 1 H W`` bool.
         context: Its device, time and progress.
-        steps: Of each of the three fits.
+        steps: Of each of its :data:`FITS`.
 
     Returns:
         The mark, nothing outside the region, and the steps taken.

@@ -18,7 +18,7 @@ from vidinternal.core.contracts import FitContext
 from vidinternal.core.errors import MaskError
 from vidinternal.core.imaging import ImageResult, ImageTask
 from vidinternal.methods.double_dip.config import WatermarkConfig
-from vidinternal.methods.double_dip.marks import Mark, around, measured, steady_region, unlike
+from vidinternal.methods.double_dip.marks import FITS, Mark, around, measured, steady_region, unlike
 from vidinternal.methods.double_dip.watermark_nets import Drawn, draw_many, draw_one
 
 DRAWN = 0.1
@@ -138,8 +138,10 @@ def _in_common(frames: Tensor, hints: Tensor | None, config: WatermarkConfig, co
     region = steady_region(frames) if hints is None else (hints > 0.5).amax(dim=0, keepdim=True)
     if region is None or not unlike(frames, region):
         raise _no_hint(f"{len(frames)} pictures without a mark that stands out from what stands still,")
-    mark, steps = measured(frames, region, context, config.iterations or STEPS)
-    return replace(_solved(frames, mark, hints, config), iterations=steps, stopped="iterations")
+    wanted = config.iterations or STEPS
+    mark, steps = measured(frames, region, context, wanted)
+    stopped = "budget" if steps < FITS * wanted else "iterations"
+    return replace(_solved(frames, mark, hints, config), iterations=steps, stopped=stopped)
 
 
 def _pointed_at(task: ImageTask, hints: Tensor, config: WatermarkConfig, context: FitContext) -> ImageResult:
@@ -148,7 +150,7 @@ def _pointed_at(task: ImageTask, hints: Tensor, config: WatermarkConfig, context
     clean, masks, marks = task.frames.clone(), torch.zeros_like(task.frames[:, :1]), torch.zeros_like(task.frames)
     drawn: Drawn | None = None
     first: Drawn | None = None
-    steps = 0
+    steps, stopped = 0, set[str]()
     for k in range(len(task.frames)):
         hint = (hints[k : k + 1] > 0.5).float()
         if not bool(hint.any()):
@@ -162,6 +164,7 @@ def _pointed_at(task: ImageTask, hints: Tensor, config: WatermarkConfig, context
         drawn = draw_one(part, hint[..., rows, columns], (config, k), own, before)
         first = first or drawn
         before, steps = drawn.outcome.state, steps + drawn.iterations
+        stopped.add(drawn.outcome.stopped)
         mask = drawn.mask * hint[..., rows, columns]
         clean[k : k + 1, :, rows, columns] = _pasted(part, drawn.clean, Mark(mask, drawn.mark), config)
         masks[k : k + 1, :, rows, columns], marks[k : k + 1, :, rows, columns] = mask, drawn.mark
@@ -170,7 +173,8 @@ def _pointed_at(task: ImageTask, hints: Tensor, config: WatermarkConfig, context
     begun = _trained(first)
     layers = {"mark": marks, "mask": masks}
     made = replace(_trained(drawn), frames=clean, layers=layers, iterations=steps)
-    return replace(made, warm=begun.warm, notes=begun.notes)
+    short = "budget" if "budget" in stopped else made.stopped
+    return replace(made, warm=begun.warm, notes=begun.notes, stopped=short)
 
 
 def _drawn_together(task: ImageTask, config: WatermarkConfig, context: FitContext) -> ImageResult:

@@ -15,6 +15,8 @@ import numpy as np
 from vidinternal.methods.subtitles.detect_refine import Close
 from vidinternal.methods.subtitles.events import Color
 
+_SEEN = 24.0
+"""Least change, 0 to 255, of most of an overlay's strokes as it comes or goes."""
 _NEAR = 48.0
 """How far, 0 to 255 in the largest channel, a pixel may be from the colour of the fill."""
 
@@ -81,6 +83,12 @@ def glyphs(close: Close, grow: int, *, thin: bool = False) -> Glyphs | None:
         if inside.sum() >= 8:
             strokes, reach = inside, _reach(close, inside, change)
             touched |= _grown(strokes, reach)
+    if change is not None and float(np.percentile(change[strokes], 25)) < _SEEN:
+        # Letters so thin that none of their pixels has the fill's own colour: what comes and goes is all that tells them.
+        comes = close.region & _comes(change, far)
+        if comes.sum() >= 40:
+            strokes = comes
+            touched |= comes
     if outline is not None or change is not None:
         # Where the picture has the outline's colour it cannot be seen: it is as wide there as elsewhere.
         usual = max(3, round(0.16 * close.height))
