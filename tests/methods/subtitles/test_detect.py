@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,3 +72,17 @@ def test_edges_that_hold_for_all_of_the_clip_are_told_apart_from_slow_ones_of_th
         steady.look(picture)
     always = [line.box for line in steady.lines() if (line.first, line.last) == (0, 39)]
     assert any(np.abs(np.array(box) - (10, 26, 248, 287)).max() <= 4 for box in always), always
+
+
+def test_thin_letters_with_a_shadow_over_a_light_ground_are_covered():
+    pictures = np.random.default_rng(0).normal(190, 1.5, (40, *SIZE, 3))
+    ink, shadow = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    for layer, at in ((ink, (60, 150)), (shadow, (62, 152))):
+        cv2.putText(layer, "thin as a thread", at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 255, 1, cv2.LINE_AA)
+    alpha = np.maximum(ink, 0.7 * shadow) / 255
+    color = np.repeat(np.where(shadow > ink, 30.0, 225.0)[..., None], 3, 2)
+    truth = laid(pictures, (color, alpha), 9, 31)
+    clip = done(pictures)
+    found, events = find(clip)
+    assert [(e.start, e.end) for e in events] == [(9, 31)]
+    assert recall_precision(masks(found, clip), truth)[0] >= 0.95

@@ -84,7 +84,7 @@ def glyphs(close: Close, grow: int, *, thin: bool = False) -> Glyphs | None:
             strokes, reach = inside, _reach(close, inside, change)
             touched |= _grown(strokes, reach)
     if change is not None and float(np.percentile(change[strokes], 25)) < _SEEN:
-        # Letters so thin that none of their pixels has the fill's own colour: what comes and goes is all that tells them.
+        # In letters so thin no pixel has the fill's own colour: what comes and goes is all that tells them.
         comes = close.region & _comes(change, far)
         if comes.sum() >= 40:
             strokes = comes
