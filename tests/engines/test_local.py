@@ -11,7 +11,7 @@ from tests import media_made
 from tests.engines.ray_cluster import SETS
 from vidinternal.core.timecode import parse_region
 from vidinternal.engines import attempt as attempts
-from vidinternal.engines import local
+from vidinternal.engines import local, worker
 from vidinternal.engines.account import Row
 from vidinternal.engines.attempt import DEFECT, safe_attempt
 from vidinternal.engines.many import Many, Piece, run_many
@@ -37,8 +37,8 @@ class Killer:
     def progress(self, row: Row, stage: str, share: float, text: str) -> None:
         if stage == "inpaint" and not self.killed:
             self.killed = row.name
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid or 0, signal.SIGKILL)
+            for child in multiprocessing.active_children():
+                os.kill(child.pid or 0, signal.SIGKILL)
 
     def note(self, row: Row, line: str) -> None:
         pass
@@ -114,3 +114,14 @@ def test_threads_are_set_for_every_library(monkeypatch: pytest.MonkeyPatch) -> N
     prepare(WorkerSetup(3, "1"))
     assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "3"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_a_worker_that_is_told_so_ends_though_its_pipe_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "prepare", lambda setup: None)
+    monkeypatch.setattr(worker, "listen_in_worker", lambda: None)
+    ours, its = multiprocessing.Pipe()
+    ours.send_bytes(worker.NO_MORE)
+    worker.serve(its, WorkerSetup(1))  # returns, with nobody having closed anything
+    assert not ours.closed and not its.poll()
+    ours.close()
+    its.close()

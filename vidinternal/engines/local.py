@@ -19,7 +19,7 @@ from vidinternal.engines.attempt import attempt
 from vidinternal.engines.base import Event, Outcome
 from vidinternal.engines.plain import job_text, outcome_from
 from vidinternal.engines.signals import HeldSignals, Signals
-from vidinternal.engines.worker import WorkerSetup, serve
+from vidinternal.engines.worker import NO_MORE, WorkerSetup, serve
 from vidinternal.runner.job import Job, Observer
 from vidinternal.runner.memory import SHARE, available_memory
 from vidinternal.stages.memory import PROCESS_BYTES
@@ -137,9 +137,12 @@ class LocalEngine:
         """Idle workers end by themselves; the others are killed, which loses nothing that was kept."""
         for worker in self._workers:
             if worker is not None:
-                worker.pipe.close()
-                if worker.ticket is not None:
+                if worker.ticket is None:
+                    with suppress(OSError):  # it is gone already
+                        worker.pipe.send_bytes(NO_MORE)
+                else:
                     worker.process.kill()
+                worker.pipe.close()
         for worker in self._workers:
             if worker is not None:
                 worker.process.join(10)

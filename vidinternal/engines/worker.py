@@ -18,6 +18,9 @@ from vidinternal.engines.signals import listen_in_worker
 
 EVERY = 0.2
 """Seconds between two words about the progress of one stage."""
+NO_MORE = b""
+"""What a worker is told in place of a job when there are no more. Where processes are forked, a pipe whose owner closed it
+is still open in the other workers, and none of them would hear of its end."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def prepare(setup: WorkerSetup) -> None:
 
 
 def serve(pipe: Connection, setup: WorkerSetup) -> None:
-    """Do jobs until the pipe is closed, or until a stop was asked."""
+    """Do jobs until there are no more, the pipe is closed, or a stop was asked."""
     prepare(setup)
     stop = listen_in_worker()
     from vidinternal.engines.attempt import safe_attempt  # noqa: PLC0415 - loads torch, after the setup
@@ -83,6 +86,8 @@ def serve(pipe: Connection, setup: WorkerSetup) -> None:
         try:
             text = pipe.recv_bytes()
         except (EOFError, KeyboardInterrupt):
+            return
+        if text == NO_MORE:
             return
         try:
             outcome = safe_attempt(job_from(text), reporter, stop)
