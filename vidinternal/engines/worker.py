@@ -19,8 +19,8 @@ from vidinternal.engines.signals import listen_in_worker
 EVERY = 0.2
 """Seconds between two words about the progress of one stage."""
 NO_MORE = b""
-"""What a worker is told in place of a job when there are no more. Where processes are forked, a pipe whose owner closed it
-is still open in the other workers, and none of them would hear of its end."""
+"""What a worker is told in place of a job when there are no more. Where processes are forked, a pipe whose owner closed
+it is still open in the other workers, and none of them would hear of its end."""
 
 
 @dataclass(frozen=True)
