@@ -19,8 +19,11 @@ _NAMED = 12
 
 
 def left_behind(run: Run) -> list[dict[str, Any]]:
-    """Every suspicious frame of a finished run with its measures and what is suspicious; empty without a search."""
-    if run.spec.stage("find") is None or run.spec.stage("inpaint") is None:
+    """Every suspicious frame of a finished run with its measures and what is suspicious.
+
+    Empty without a search, and where stage ``residue`` looks for what is left: outlines of thin letters say nothing.
+    """
+    if run.spec.stage("find") is None or run.spec.stage("inpaint") is None or run.spec.stage("residue") is not None:
         return []
     windows = run.windows()
     found: dict[int, dict[str, Any]] = {}
