@@ -84,19 +84,10 @@ def test_the_watch_notices(tmp_path: Path) -> None:
 
 def test_the_demo_needs_no_network_at_all(tmp_path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    source, mask = (re.search(rf"^{name} := (.+)$", makefile, re.MULTILINE) for name in ("SOURCE", "MASK"))
-    assert source is not None and mask is not None
-    line = [
-        "run",
-        "inpaint",
-        source[1],
-        "--mask",
-        mask[1],
-        "-o",
-        str(tmp_path / "clean.mp4"),
-        "--set",
-        "masks.dilate=2",
-    ]
+    source = re.search(r"^SOURCE := (.+)$", makefile, re.MULTILINE)
+    asked = re.search(r"vidinternal run (\w+) \$\(SOURCE\) -o \$\(CLEAN\) --set '(.+?)'", makefile)
+    assert source is not None and asked is not None
+    line = ["run", asked[1], source[1], "-o", str(tmp_path / "clean.mp4"), "--set", asked[2]]
     quick = ["--set", "inpaint.method=telea", "--set", "inpaint.copies=0"]
     # with a network namespace that has no way out where the machine gives one; without sockets in any case
     before = ("unshare", "-rn") if allowed("unshare", "-rn", "true") else ()
@@ -146,7 +137,9 @@ def offences(tree: ast.Module) -> list[str]:
             name = ast.unparse(node.func)
             shell = any(k.arg == "shell" and ast.unparse(k.value) != "False" for k in node.keywords)
             unpacks = name.endswith((".extractall", ".extract")) and not isinstance(node.func, ast.Name)
-            found += [name] if name in FORBIDDEN_CALLS or shell or unpacks else []
+            plain = any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords)
+            forbidden = name in FORBIDDEN_CALLS and not (name == "np.load" and plain)
+            found += [name] if forbidden or shell or unpacks else []
     return found
 
 
@@ -163,6 +156,8 @@ def test_no_module_evaluates_unpickles_connects_or_hands_text_to_a_shell() -> No
     "line",
     [
         "import pickle",
+        "np.load(path)",
+        "np.load(path, allow_pickle=True)",
         "from urllib.request import urlopen\nurllib.request.urlopen('x')",
         "eval('1')",
         "subprocess.run('ls', shell=True)",
