@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-GHOST = 2.6
-"""How much stronger the edges along the mask's outline are than those around them; a removal that was looked at and
-shows none came to 2.5 where the outline crosses the scene's own edges."""
+GHOST = 2.0
+"""How much stronger the edges along the mask's outline are than those around them."""
 GHOST_LEAST = 0.02
 """Mean gradient, in units of full range for a pixel, below which nobody sees an edge."""
 SHADOW = 0.07
