@@ -5,6 +5,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # what else to hand to `vidinternal run` or `vidinternal bench`, e.g. ARGS="--device cuda"
 ARGS ?=
+# how many processes share the tests
+TEST_JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,7 +55,7 @@ demo: $(READY)
 	@echo "how it was made, as HTML:  out/flower_clean.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 test-browser: $(READY_DEV)
 	$(BIN)/python -m pytest tests/browser/browser_*.py

@@ -19,7 +19,7 @@ from vidinternal.bench.dip_cases import (
     shrunk,
     spoilt,
 )
-from vidinternal.bench.dip_rows import FAITHFUL_ROW, FAST_ROW, Curve, iterations_of, quick
+from vidinternal.bench.dip_rows import CUT_ROW, FAITHFUL_ROW, FAST_ROW, Curve, iterations_of, quick
 from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import generator
 from vidinternal.methods.dip.presets import FAITHFUL, FAST
@@ -148,10 +148,33 @@ def test_ours_takes_its_share_of_the_published_steps() -> None:
     assert iterations_of(FAST_ROW, case, asked) == FAST["denoise"].iterations
 
 
+def test_no_schedule_is_longer_than_its_own() -> None:
+    case, asked = spoilt("upscale", "x", smooth(64, 64), 0), BenchOptions(iterations=11000)
+    assert iterations_of(FAITHFUL_ROW, case, asked) == FAITHFUL["upscale"].iterations
+    assert iterations_of(FAST_ROW, case, asked) == FAST["upscale"].iterations
+
+
+def test_the_authors_figure_stands_by_whole_pictures_alone(folder: Path) -> None:
+    whole = dict(cases(options(folder, width=512, height=512)))
+    cropped = dict(cases(options(folder)))
+    assert whole["upscale/baby"]().paper() == 31.49
+    assert cropped["upscale/baby"]().paper() is None
+
+
+def test_a_published_schedule_that_time_cut_is_told_apart(folder: Path) -> None:
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first one takes seconds to import
+    asked = options(folder, cases=("upscale/baby",), methods=(FAITHFUL_ROW,), seconds=3.0, iterations=2000)
+    found = next(row for row in run(asked).rows if row["method"] == CUT_ROW)
+    assert found["stopped"] == "budget"
+    assert found["iterations"] < 2000
+    assert found["whole"] == pytest.approx(found["seconds"] / found["iterations"] * FAITHFUL["upscale"].iterations)
+
+
 def test_a_curve_tells_best_time_and_the_early_choice() -> None:
     truth = smooth(64, 64)
     case = Picture("denoise", "x", truth, truth)
-    curve = Curve(case, WindowedVariance(2, 3, generator(0)), every=1)
+    clock = iter(range(100)).__next__
+    curve = Curve(case, WindowedVariance(2, 3, generator(0)), every=1, clock=clock)
     for iteration, error in enumerate((0.2, 0.1, 0.05, 0.05, 0.1, 0.2, 0.3), start=1):
         made = (truth + error).clamp(0, 1)
         curve(iteration, made, made)
@@ -159,6 +182,9 @@ def test_a_curve_tells_best_time_and_the_early_choice() -> None:
     assert curve.at(2) == curve.levels[2]
     assert curve.reached(curve.levels[3]) == curve.times[3]
     assert curve.reached(99.5) is None
+    assert curve.after(2.0) == curve.levels[2]
+    assert curve.after(20.0) is None, "it was over by then"
+    assert curve.at(20) is None
     assert curve.rule.iteration == 4, "the window of two over equal outputs has no variance"
     assert curve.stop == 7
     assert curve.chosen() == pytest.approx(curve.levels[4], abs=0.01)
@@ -166,13 +192,14 @@ def test_a_curve_tells_best_time_and_the_early_choice() -> None:
 
 def test_a_short_bench_has_every_row_and_says_what_it_is(folder: Path) -> None:
     found = run(options(folder, cases=("text/plane", "upscale/baby"), width=48, height=48, iterations=12))
-    table = {(row["task"], row["method"]) for row in found.summary}
-    assert {m for t, m in table if t == "upscale"} >= {"bicubic", "Lanczos", FAITHFUL_ROW, FAST_ROW}
-    assert {m for t, m in table if t == "text"} >= {"Telea", FAITHFUL_ROW, FAST_ROW}
+    table = {(row["case"], row["method"]) for row in found.summary}
+    assert {m for t, m in table if t.startswith("upscale")} >= {"bicubic", "Lanczos", FAITHFUL_ROW, FAST_ROW}
+    assert {m for t, m in table if t.startswith("text")} >= {"Telea", FAITHFUL_ROW, FAST_ROW}
     text = found.text()
     assert "not all in the folder" in text
-    assert "shortened to 12 steps" in text
+    assert "at most 12 steps" in text
     fast = next(row for row in found.rows if row["method"] == FAST_ROW and row["task"] == "upscale")
     assert fast["same"] is not None
-    assert fast["paper"] == 31.49
+    assert fast["same_time"] is None or fast["same_time"] > 5
+    assert fast["paper"] is None, "the authors' figure is of the whole picture, not of this crop"
     assert set(found.pictures) == {"text/plane", "upscale/baby"}

@@ -8,7 +8,7 @@ import torch
 
 from vidinternal.bench import names, run_bench
 from vidinternal.bench.base import BenchOptions
-from vidinternal.bench.double_dip_rows import ALONE, grab_cut
+from vidinternal.bench.double_dip_rows import ALONE, STEADIED, grab_cut
 from vidinternal.core.errors import UsageError
 
 SMALL: dict[str, Any] = {"width": 64, "height": 48, "frames": 2, "iterations": 2}
@@ -19,7 +19,8 @@ def test_every_part_has_its_rows_and_something_to_look_at() -> None:
     cases = ("haze/flower", "segment/flower", "separate-two/flower", "separate-one/flower")
     result = run_bench("double_dip", BenchOptions(**SMALL, cases=cases))
     rows = {(r["part"], r["method"]) for r in result.summary}
-    assert {("dehaze", m) for m in ("hazy input", "dark_channel", "double_dip", "double_dip" + ALONE)} <= rows
+    ours = ("double_dip", "double_dip" + ALONE)
+    assert {("dehaze", m) for m in ("hazy input", "dark_channel", *ours, *(m + STEADIED for m in ours))} <= rows
     assert {("segment", m) for m in ("GrabCut", "double_dip")} <= rows
     assert ("separate, two mixtures", "double_dip, shares searched") in rows
     assert ("separate, one mixture", "double_dip, networks") in rows

@@ -9,7 +9,8 @@ import torch
 from vidinternal.bench import run_bench
 from vidinternal.bench.base import BenchOptions
 from vidinternal.bench.warm_start import NEVER, Row, Shot, _interval, compared, shots
-from vidinternal.bench.warm_students import Lesson, Trial, students
+from vidinternal.bench.warm_students import students
+from vidinternal.bench.warm_trial import Lesson, Trial
 from vidinternal.core.contracts import Starts
 from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import generator

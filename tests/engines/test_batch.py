@@ -26,7 +26,7 @@ Act = Callable[[Job], str]
 def done(job: Job) -> Outcome:
     job.inputs.destination.parent.mkdir(parents=True, exist_ok=True)
     job.inputs.destination.write_bytes(job.inputs.source.name.encode())
-    group = f"{abs(hash(job.inputs.source.name)):016x}"[:16]
+    group = "w" + f"{abs(hash(job.inputs.source.name)):016x}"[:16]
     shots = [{"expected_psnr": 20.0, "windows": [{"frames": [0, 8], "expected_psnr": 20.0}]}]
     record = {"seconds": 1.0, "shots": shots, "notes": [], "warm_start": {"group": group}}
     return Outcome(job.inputs.source, JobResult("done", job.inputs.destination, record, Path("run.json")))

@@ -8,10 +8,9 @@ import torch
 from tests.ops.scene import box, constant_flow, psnr, sliding, texture
 from vidinternal.core.contracts import FitContext, FitResult, FlowField, InpaintTask
 from vidinternal.methods import card, inpaint_method
-from vidinternal.methods.flow_median import method as flow_median
-from vidinternal.methods.temporal_median import method as temporal_median
-from vidinternal.methods.temporal_median.method import median_over_time
+from vidinternal.ops import medians
 from vidinternal.ops.harmonic import harmonic_fill
+from vidinternal.ops.medians import median_over_time
 from vidinternal.ops.spatial_fill import spatial_fill
 
 SINGLE = ("telea", "navier_stokes", "harmonic")
@@ -108,7 +107,7 @@ def test_the_median_of_an_even_number_is_a_colour_that_was_seen() -> None:
 def test_rows_are_handled_in_groups_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, masks = passing(1)
     whole = median_over_time(truth, masks)
-    monkeypatch.setattr(temporal_median, "ROWS", 7)
+    monkeypatch.setattr(medians, "ROWS", 7)
     assert torch.equal(median_over_time(truth, masks).nan_to_num(), whole.nan_to_num())
 
 
@@ -163,5 +162,5 @@ def test_pixels_handled_in_groups_come_out_the_same(monkeypatch: pytest.MonkeyPa
     truth, masks = passing(2)
     task = InpaintTask(truth, masks, exact(2, masks))
     whole = fill("flow_median", task).frames
-    monkeypatch.setattr(flow_median, "CHUNK", 50)
+    monkeypatch.setattr(medians, "CHUNK", 50)
     assert torch.equal(fill("flow_median", task).frames, whole)

@@ -25,6 +25,7 @@ _SUPPORT = {
     "dip_rows",
     "double_dip_cases",
     "double_dip_rows",
+    "drawn",
     "fusion_start",
     "glass",
     "holes",
@@ -36,7 +37,9 @@ _SUPPORT = {
     "score",
     "track_cases",
     "track_rows",
+    "warm_images",
     "warm_students",
+    "warm_trial",
     "zssr_cases",
     "zssr_start",
 }

@@ -28,14 +28,17 @@ from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
 from vidinternal.report.pictures import grid, label, png, to_picture
 from vidinternal.runner.job import pick_device
 from vidinternal.stages.lift.arrays import lift_arrays
+from vidinternal.stages.lift.deflicker import errors_between, on_arrays
 
 SIGMA = 25.0
 """Standard deviation of the noise, codes of 255."""
 STRENGTH = 16.0
 """Of non-local means: of 8, 12, 16, 20 and 25 the one with the highest PSNR on two of the sample clips."""
-ROWS = ("noisy", "nlm", "nlm temporal", "zs_n2n alone", "zs_n2n", "dip")
-"""Nothing done; OpenCV's non-local means, on frames and over five of them; every frame for itself; carried along."""
+ROWS = ("noisy", "nlm", "nlm temporal", "zs_n2n alone", "zs_n2n", "zs_n2n alone, deflickered", "dip")
+"""Nothing done; OpenCV's non-local means, on frames and over five of them; every frame for itself; carried along; every
+frame for itself with the finisher of ``deflicker=true`` behind it."""
 USUAL = ROWS[:-1]
+_STEADIED = ", deflickered"
 COLUMNS = (
     Column("method", "method"),
     Column("psnr", "PSNR dB", 2),
@@ -109,6 +112,10 @@ def denoised(name: str, seen: Tensor, options: BenchOptions, case: str) -> tuple
     """What a row makes of a clip, and its optimiser steps."""
     if name == "noisy":
         return seen, None
+    if name.endswith(_STEADIED):
+        made, count = denoised(name.removesuffix(_STEADIED), seen, options, case)
+        context = FitContext(branch(options.seed, "deflicker", case), pick_device(options.device))
+        return on_arrays(seen, made, errors_between(seen, made), context)[0], count
     if name.startswith("nlm"):
         return _non_local_means(seen, temporal=name != "nlm"), None
     base = name.removesuffix(" alone")

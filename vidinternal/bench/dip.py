@@ -2,13 +2,14 @@
 
 First the protocol is checked: bicubic enlargement of Set5 by four must come out at 28.44 dB with the paper's crop. Then
 every case is fitted by the published schedule (``dip, faithful``) and by ours in one run; the truth is only looked at
-from beside. ``iterations`` is the length of the published schedule here, ours is as much shorter as the presets are;
-``width`` and ``height`` crop the pictures. As published: ``--set width=512 --set height=512 --set iterations=3000``.
+from beside. ``iterations`` is the length of the published schedule here, at most its own; ours is as much shorter as
+the presets are. ``width`` and ``height`` crop the pictures. Whole pictures by whole schedules: ``--set width=512 --set
+height=512 --set iterations=11000``, which takes days on a processor: ``--set seconds=N`` cuts the published schedule
+alone, whose whole time is told from its steps.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
@@ -17,23 +18,26 @@ from torch import Tensor
 
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.dip_cases import SET5_BICUBIC, Picture, cases, protocol
-from vidinternal.bench.dip_rows import FAITHFUL_ROW, LEARNED, Curve, fit, quick
+from vidinternal.bench.dip_rows import CUT_ROW, FAITHFUL_ROW, LEARNED, Curve, fit, quick
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.report.pictures import grid, label, png, to_picture
 
 COLUMNS = (
-    Column("task", "task"),
+    Column("case", "case"),
     Column("method", "method"),
     Column("psnr", "PSNR dB", 2),
     Column("best", "best on the way", 2),
     Column("early", "at early stop", 2),
     Column("gap", "stop behind best", 2),
     Column("same", "faithful at as many steps", 2),
+    Column("same_time", "faithful after as long", 2),
     Column("iterations", "iterations", 0),
-    Column("seconds", "seconds", 1),
+    Column("seconds", "seconds", 0),
     Column("ms", "ms a step", 0),
-    Column("share", "time to the faithful result, share", 2),
+    Column("whole", "whole published schedule, s", 0),
+    Column("share", "faithful result after, share of its time", 2),
     Column("paper", "paper dB", 2),
+    Column("share_paper", "paper's dB after, share of the published schedule", 2),
 )
 _KEYS = tuple(c.key for c in COLUMNS[2:])
 
@@ -77,37 +81,37 @@ def _case(case: Picture, options: BenchOptions, progress: Progress) -> tuple[lis
     quick_rows = quick(case)
     rows = [row for row, _ in quick_rows]
     pictures = {row["method"]: made for row, made in quick_rows}
-    reference: tuple[Curve, float, float] | None = None
+    reference: tuple[Curve, dict[str, Any]] | None = None
     wanted = [r for r in LEARNED if not options.methods or r in options.methods]
     for number, name in enumerate(wanted):
         progress(number / len(wanted), f"{case.case}: {name}")
         row, made, curve = fit(name, case, options)
         if name == FAITHFUL_ROW:
-            reference = curve, row["psnr"], row["seconds"]
+            reference = curve, row
         elif reference is not None:
-            row["same"] = reference[0].at(row["iterations"])
-            reached = curve.reached(reference[1])
-            row["share"] = None if reached is None else reached / reference[2]
+            row |= _beside(row, curve, *reference)
         rows.append(row)
-        pictures[name] = made
+        pictures[row["method"]] = made
     pictures["truth"] = case.truth
     return rows, pictures
 
 
+def _beside(row: dict[str, Any], curve: Curve, published: Curve, its: dict[str, Any]) -> dict[str, Any]:
+    """What ours is beside the published schedule: at equal steps, at equal time, and how soon it is as good."""
+    reached = curve.reached(its["psnr"]) if its["method"] == FAITHFUL_ROW else None
+    level = row["paper"]
+    as_paper = None if level is None else curve.reached(level)
+    return {
+        "same": published.at(row["iterations"]),
+        "same_time": published.after(row["seconds"]),
+        "share": None if reached is None else reached / its["seconds"],
+        "share_paper": None if as_paper is None else as_paper / its["whole"],
+    }
+
+
 def _summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean of every column over the cases of a task, in the order the rows came; None where a case has none."""
-    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["task"], row["method"]].append(row)
-    table = []
-    for (task, method), mine in groups.items():
-        entry: dict[str, Any] = {"task": task, "method": method, "cases": len(mine)}
-        for key in _KEYS:
-            values = [row[key] for row in mine if row.get(key) is not None]
-            # a mean over some of the cases would stand beside means over all of them
-            entry[key] = fmean(values) if len(values) == len(mine) else None
-        table.append(entry)
-    return sorted(table, key=lambda e: [r["task"] for r in rows].index(e["task"]))
+    """The rows by case and size, in the order they came, with what the table shows."""
+    return [{"case": f"{row['case']}, {row['size']}"} | {k: row.get(k) for k in ("method", *_KEYS)} for row in rows]
 
 
 def _mean(checked: Sequence[dict[str, Any]]) -> float | None:
@@ -127,10 +131,13 @@ def _protocol_note(checked: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def _notes(options: BenchOptions, chosen: Sequence[object]) -> tuple[str, ...]:
+    cut = ""
+    if "seconds" in options.model_fields_set:
+        cut = f" `{CUT_ROW}`: ended after {options.seconds:g} s on the wall; its whole time is told from its steps."
     return (
-        f"Means over the pictures of a task, {len(chosen)} cases, cropped to at most {options.width}x{options.height}; "
-        f"the published schedule shortened to {options.iterations} steps, ours in proportion. The paper's figures are "
-        "for whole pictures and whole schedules.",
+        f"{len(chosen)} cases, pictures cropped to at most {options.width}x{options.height}; published schedules of at "
+        f"most {options.iterations} steps, ours in proportion. The paper's figures stand where the picture is whole."
+        f"{cut} Seconds are the processor's.",
         "PSNR: RGB; for enlargements luma without the border. Where pixels were missing, known ones are as they came. "
         "Early stop: least variance of the last outputs (ES-WMV), its stored picture; best on the way looks at the "
         "truth.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from vidinternal.bench.base import BenchOptions
 from vidinternal.bench.dip_cases import Picture, enlarged
+from vidinternal.core.budget import Budget
 from vidinternal.core.contracts import FitContext
 from vidinternal.core.imaging import ImageTask
 from vidinternal.core.seeds import branch, generator
@@ -24,6 +26,8 @@ from vidinternal.methods.dip.stopping import WindowedVariance
 from vidinternal.runner.job import pick_device
 
 FAITHFUL_ROW, FAST_ROW, HELD_ROW = "dip, faithful", "dip, fast", "dip, fast, held-out stop"
+CUT_ROW = "dip, faithful, cut"
+"""A published schedule that ``seconds`` ended before its time."""
 LEARNED = (FAITHFUL_ROW, FAST_ROW, HELD_ROW)
 _PROBLEMS: dict[str, Problem] = {"denoise": "denoise", "upscale": "upscale", "pixels": "pixels", "text": "text"}
 
@@ -54,7 +58,7 @@ class Curve:
         rule: ES-WMV beside the fit.
         every: Iterations between two looks.
         levels: dB of the mean of the outputs by iteration.
-        times: Seconds of the fit alone by iteration.
+        times: Processor seconds of the fit alone by iteration; of the wall where it runs on another device.
         stop: Where ES-WMV's patience came to an end; None where it did not.
     """
 
@@ -64,23 +68,38 @@ class Curve:
     levels: dict[int, float] = field(default_factory=dict)
     times: dict[int, float] = field(default_factory=dict)
     stop: int | None = None
+    clock: Callable[[], float] = time.process_time
     _spent: float = 0.0
-    _mark: float = field(default_factory=time.perf_counter)
+    _mark: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self._mark = self.clock()
 
     def __call__(self, iteration: int, output: Tensor, mean: Tensor) -> None:
         """See an iterate."""
-        self._spent += time.perf_counter() - self._mark
+        self._spent += self.clock() - self._mark
         if self.stop is None and self.rule.look(iteration, output, mean):
             self.stop = iteration
         if iteration == 1 or iteration % self.every == 0:
             self.levels[iteration] = self.case.score(_pasted(self.case, mean))
             self.times[iteration] = self._spent
-        self._mark = time.perf_counter()
+        self._mark = self.clock()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the fit alone up to the last iterate that was shown."""
+        return self._spent
 
     def at(self, iteration: int) -> float | None:
-        """DB of the last look up to an iteration."""
+        """DB of the last look up to an iteration; None where the fit never came so far."""
         known = [i for i in self.levels if i <= iteration]
-        return self.levels[max(known)] if known else None
+        return self.levels[max(known)] if known and max(self.levels) >= iteration - self.every else None
+
+    def after(self, seconds: float) -> float | None:
+        """DB of the last look after so many seconds; None where the fit was over before."""
+        known = [i for i in self.levels if self.times[i] <= seconds]
+        return self.levels[max(known)] if known and self._spent >= 0.95 * seconds else None
 
     def reached(self, level: float) -> float | None:
         """Seconds after which the mean of the outputs was first worth that much; None = never."""
@@ -97,10 +116,11 @@ def _pasted(case: Picture, made: Tensor) -> Tensor:
 
 
 def iterations_of(row: str, case: Picture, options: BenchOptions) -> int:
-    """Optimiser steps of a row: ``options.iterations`` for the published schedule, as large a share for ours."""
+    """Steps of a row: ``options.iterations`` for the published schedule, its own at most; ours in proportion."""
     problem = _PROBLEMS[case.task]
-    share = 1.0 if row == FAITHFUL_ROW else FAST[problem].iterations / FAITHFUL[problem].iterations
-    return max(10, round(options.iterations * share))
+    published = FAITHFUL[problem].iterations
+    share = 1.0 if row == FAITHFUL_ROW else FAST[problem].iterations / published
+    return max(10, round(min(options.iterations, published) * share))
 
 
 def settings(row: str, case: Picture, options: BenchOptions) -> Config:
@@ -116,19 +136,21 @@ def settings(row: str, case: Picture, options: BenchOptions) -> Config:
 
 
 def fit(row: str, case: Picture, options: BenchOptions) -> tuple[dict[str, Any], Tensor, Curve]:
-    """Run one row on one case: the row, the picture, the curve."""
+    """Run one row on one case: the row, the picture, the curve; ``seconds``, where given, cuts the published one."""
     config = settings(row, case, options)
     steps = config.iterations or 1
     seed, device = branch(options.seed, case.case), pick_device(options.device)
-    context = FitContext(seed=seed, device=device)
+    most = options.seconds if row == FAITHFUL_ROW and "seconds" in options.model_fields_set else None
+    context = FitContext(seed=seed, device=device, budget=Budget(most))
     task = ImageTask(case.seen, case.seen, hints=None if case.missing is None else case.missing.float())
     window, patience = max(2, min(100, steps // 20)), max(1, steps // 3)
     rule = WindowedVariance(window, patience, generator(seed, "beside"))
-    curve = Curve(case, rule, max(1, steps // 60))
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    curve = Curve(case, rule, max(1, steps // 60), clock=clock)
     result = solve(_observed(task, config, device), task, config, context, curve)
     made = _pasted(case, result.frames)
     level, best = case.score(made), max(curve.levels.values())
-    seconds = curve.times[max(curve.times)]
+    seconds, each = curve.spent, curve.spent / result.iterations
     chosen = curve.chosen()
     found = {
         "psnr": level,
@@ -140,10 +162,13 @@ def fit(row: str, case: Picture, options: BenchOptions) -> tuple[dict[str, Any],
         "gap": None if chosen is None else best - chosen,
         "iterations": result.iterations,
         "seconds": seconds,
-        "ms": 1000 * seconds / result.iterations,
+        "ms": 1000 * each,
         "stopped": result.stopped,
-        "curve": {str(i): round(v, 3) for i, v in curve.levels.items()},
+        "curve": {str(i): [round(v, 3), round(curve.times[i], 2)] for i, v in curve.levels.items()},
     }
+    if row == FAITHFUL_ROW:
+        found["whole"] = each * FAITHFUL[_PROBLEMS[case.task]].iterations
+        row = CUT_ROW if result.stopped == "budget" else row
     return {**_named(case, row), **found}, made, curve
 
 
@@ -163,4 +188,4 @@ def quick(case: Picture) -> list[tuple[dict[str, Any], Tensor]]:
 
 
 def _named(case: Picture, method: str) -> dict[str, Any]:
-    return {"case": case.case, "task": case.task, "method": method, "paper": case.paper()}
+    return {"case": case.case, "task": case.task, "size": case.size, "method": method, "paper": case.paper()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
@@ -24,9 +25,12 @@ from vidinternal.ops.regions import jaccard
 from vidinternal.ops.spatial_fill import spatial_fill
 from vidinternal.runner.job import pick_device
 from vidinternal.stages.lift.arrays import Beside, Lifted, lift_arrays
+from vidinternal.stages.lift.deflicker import errors_between, on_arrays
 from vidinternal.stages.lift.run import LiftSettings
 
 ALONE = ", every picture by itself"
+STEADIED = ", deflickered"
+"""Behind a row's name: the same with the finisher of ``deflicker=true`` behind it."""
 _LEAST_SSIM = 11
 
 
@@ -72,15 +76,35 @@ def wanted(options: BenchOptions, name: str) -> bool:
     return not options.methods or name in options.methods
 
 
+def steadied(source: Tensor, made: Tensor, options: BenchOptions) -> Tensor:
+    """What the finisher makes of a result ``T 3 H W``; the result itself where it leaves it as it is."""
+    context = FitContext(branch(options.seed, "deflicker"), pick_device(options.device))
+    return on_arrays(source, made, errors_between(source, made), context)[0]
+
+
 def dehazed(case: Pair, options: BenchOptions) -> Rows:
     """The hazy input, and every dehazing method on the clip as a whole and on every picture by itself."""
     makers: dict[str, Callable[[], Tensor]] = {"hazy input": lambda: case.seen}
+    done: dict[str, Tensor] = {}
+
+    def whole(name: str) -> Tensor:
+        done[name] = lifted(name, "dehaze", case.seen, options, steps(options, name), None).frames
+        return done[name]
+
+    def alone(name: str) -> Tensor:
+        done[name + ALONE] = by_itself(name, "dehaze", case.seen, options, steps(options, name))
+        return done[name + ALONE]
+
     for name in ("dark_channel", "double_dip"):
-        if wanted(options, name):
-            settings = steps(options, name)
-            makers[name] = lambda n=name, s=settings: lifted(n, "dehaze", case.seen, options, s, None).frames
-            if len(case.seen) > 1:
-                makers[name + ALONE] = lambda n=name, s=settings: by_itself(n, "dehaze", case.seen, options, s)
+        if not wanted(options, name):
+            continue
+        makers[name] = partial(whole, name)
+        if len(case.seen) > 1:
+            makers[name + ALONE] = partial(alone, name)
+    for name in ("double_dip", "double_dip" + ALONE) if len(case.seen) > 1 else ():
+        if name in makers:
+            # the seconds of these rows are the finisher's own
+            makers[name + STEADIED] = lambda n=name: steadied(case.seen, done[n], options)
     return _pictures("dehaze", case, makers)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vidinternal.bench import glass
+from vidinternal.bench import drawn, glass
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.before_after import strip
 from vidinternal.bench.cases import Case, cases, count
-from vidinternal.bench.plot import Axes, points
 from vidinternal.bench.score import (
     Outcome,
     against_the_rest,
@@ -67,7 +66,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
     progress(1.0, "done")
     facts = self_score_facts(rows)
     beside = against_the_rest(rows, "internal")
-    pictures["self-score against truth"] = points(_scores(rows), Axes("self-score", "truth, dB", "self-score, dB"))
+    pictures["self-score against truth"] = drawn.inpaint({"rows": rows})
     return BenchResult(
         bench="inpaint",
         options=options.model_dump(mode="json"),
@@ -107,14 +106,6 @@ def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not entry.get("iterations"):
             entry["iterations"] = None
     return summary
-
-
-def _scores(rows: list[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        if row.get("self_score") is not None:
-            found.setdefault(row["method"], []).append((row["hole_psnr"], row["self_score"]))
-    return found
 
 
 def _stands(beside: dict[str, Any]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from statistics import fmean
 from typing import Any
 
+from vidinternal.bench import drawn
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.cases import cases, count
-from vidinternal.bench.plot import Axes, curves
 from vidinternal.bench.score import default_methods, run_method
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.methods import card
@@ -41,15 +41,10 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
                 rows.append({**run_method(method, case, timed).row, "limit": limit})
     progress(1.0, "done")
     summary = _summary(rows)
-    lines = {
-        entry["method"]: [(t, entry[_key(t)]) for t in times if entry.get(_key(t)) is not None]
-        or [(times[0], entry["any"])]
-        for entry in summary
-    }
-    axes = Axes("quality against time", "seconds", "hole PSNR, dB", log="x")
+    told = options.model_dump(mode="json")
     return BenchResult(
         bench="quality",
-        options=options.model_dump(mode="json"),
+        options=told,
         columns=(
             Column("method", "method"),
             *(Column(_key(t), f"{t:g} s", 2) for t in times),
@@ -59,7 +54,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         summary=summary,
         rows=rows,
         notes=(f"Hole PSNR in dB, mean over {total} cases; an own run for every time.",),
-        pictures={"quality against time": curves(lines, axes)},
+        pictures={"quality against time": drawn.quality({"summary": summary, "options": told})},
     )
 
 

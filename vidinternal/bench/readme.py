@@ -1,4 +1,4 @@
-"""Puts the newest measured table between its markers: ``python -m vidinternal.bench.readme README.md``."""
+"""Puts the newest measured tables and curves into a document: ``python -m vidinternal.bench.readme README.md``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 from vidinternal.bench.base import load, newest, render, results_folder
+from vidinternal.bench.drawn import DRAWINGS
 from vidinternal.core.errors import UsageError
 
 _BLOCK = re.compile(r"(<!-- bench:(?P<bench>[a-z_]+) -->\n)(?P<table>.*?)(<!-- /bench:(?P=bench) -->)", re.DOTALL)
+
+_DRAWING = re.compile(r"!\[[^\]]*\]\((?P<path>[^)\s]*bench_(?P<bench>[a-z]+)\.png)\)")
 
 
 def updated(text: str, results: Path) -> str:
@@ -27,9 +30,28 @@ def updated(text: str, results: Path) -> str:
     return _BLOCK.sub(lambda m: f"{m[1]}{render(load(newest(m['bench'], results)))}\n{m[4]}", text)
 
 
+def drawings(text: str, results: Path) -> dict[str, bytes]:
+    """The PNG of every ``![...](.../bench_NAME.png)`` of ``text``, drawn of the newest result, by its path.
+
+    Raises:
+        UsageError: There is no result for one, or nothing is drawn of that bench.
+    """
+    found: dict[str, bytes] = {}
+    for match in _DRAWING.finditer(text):
+        draw = DRAWINGS.get(match["bench"])
+        if draw is None:
+            raise UsageError(match["path"], expected=f"a bench of {', '.join(sorted(DRAWINGS))}", got=match["bench"])
+        found[match["path"]] = draw(load(newest(match["bench"], results)))
+    return found
+
+
 def main(document: Path, results: Path | None = None) -> None:
-    """Rewrite the tables of a document in place."""
-    document.write_text(updated(document.read_text(encoding="utf-8"), results or results_folder()), encoding="utf-8")
+    """Rewrite the tables of a document in place, and the drawings beside it that it shows."""
+    results = results or results_folder()
+    text = updated(document.read_text(encoding="utf-8"), results)
+    for path, png in drawings(text, results).items():
+        (document.parent / path).write_bytes(png)
+    document.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from vidinternal.bench import drawn
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.cases import SAMPLES, Case, make_case, read_sample
-from vidinternal.bench.plot import Axes, curves
 from vidinternal.bench.score import run_method
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.methods import card
@@ -95,7 +95,6 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
                 rows.append({**outcome.row, "axis": axis, "factor": factor})
     progress(1.0, "done")
     summary = [_entry(method, axis, rows) for method in methods for axis in AXES]
-    lines = {f"{e['method']}, {e['axis']}": [(f, e[f"x{f}"]) for f in FACTORS] for e in summary}
     return BenchResult(
         bench="scaling",
         options=options.model_dump(mode="json"),
@@ -103,7 +102,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         summary=summary,
         rows=rows,
         notes=("Exponent 1 is linear: seconds grow as the quantity does; below 1, by less.",),
-        pictures={"scaling": curves(lines, Axes("cost", "times as much", "seconds", log="both"))},
+        pictures={"scaling": drawn.scaling({"summary": summary})},
     )
 
 

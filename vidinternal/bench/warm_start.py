@@ -21,7 +21,8 @@ from torch import Tensor
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.cases import Case, make_case, read_frames, samples, view
 from vidinternal.bench.holes import HOLES
-from vidinternal.bench.warm_students import Lesson, Student, Trial, students
+from vidinternal.bench.warm_students import students
+from vidinternal.bench.warm_trial import Lesson, Student, Trial
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.core.errors import UsageError, nearest
 from vidinternal.core.seeds import branch, generator
@@ -34,7 +35,7 @@ from vidinternal.media.probe import probe
 
 SMALL: Mapping[str, Any] = {"width": 96, "height": 64, "frames": 8, "iterations": 60, "seeds": 3}
 """What is run unless told otherwise: some minutes on one core."""
-DEFAULT = ("internal generator", "internal fusion")
+DEFAULT = ("internal generator", "zssr", "zs_n2n", "double_dip dehaze")
 _HOLES = ("figure", "box", "caption")
 _DRAWS = 1000
 NEVER = 2.0
@@ -43,6 +44,7 @@ NEVER = 2.0
 COLUMNS = (
     Column("method", "network"),
     Column("scheme", "start"),
+    Column("fits", "shots × seeds"),
     Column("similar_iterations", "similar shots: iterations to cold's score, % of cold's"),
     Column("similar_seconds", "seconds, % of cold's"),
     Column("similar_gain", "gain at equal iterations, dB"),
@@ -120,7 +122,8 @@ class Row:
 
     def schemes(self) -> tuple[Scheme, ...]:
         """Those that have something to say of this network; after the cold runs."""
-        learned = meta_start(self._done[0, ""].signature) is not None
+        cold = self._done[0, ""]
+        learned = cold.learned or meta_start(cold.signature) is not None
         return tuple(s for s in SCHEMES if s != "meta" or learned)
 
     def run(self, scheme: Scheme, told: Callable[[int], None]) -> list[Trial]:
@@ -146,9 +149,10 @@ class Row:
         if cold is None:
             cold = self._done[number, ""] = self.student(lesson, None)
         offered = pool.of(cold.signature)
-        if offered is None:
+        own = pool.scheme == "meta" and cold.learned
+        if offered is None and not own:
             return cold
-        key = number, _digest(offered.weights)
+        key = number, "meta" if offered is None else _digest(offered.weights)
         if key not in self._done:
             self._done[key] = self.student(lesson, pool)
         return self._done[key]
@@ -248,7 +252,7 @@ def summarise(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Iterat
         mine = [r for r in rows if r["scheme"] == scheme and (r["case"] != first or scheme == "meta")]
         if not mine:
             continue
-        entry: dict[str, Any] = {"method": name, "scheme": scheme}
+        entry: dict[str, Any] = {"method": name, "scheme": scheme, "fits": _counted(rows)}
         for group, wanted in (("similar", True), ("other", False)):
             part = [r for r in mine if r["similar"] == wanted]
             learned = [r for r in part if not r["nothing_to_learn"]]
@@ -260,6 +264,10 @@ def summarise(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Iterat
         used = [r for r in mine if scheme != "cold"]
         entry["fell_back"] = f"{sum(not r['warm'] for r in used)} of {len(used)}" if used else None
         yield entry
+
+
+def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"{len({r['case'] for r in rows})} × {len({r['seed'] for r in rows})}"
 
 
 def _interval(rows: Sequence[Mapping[str, Any]], key: str, random: torch.Generator, *, percent: bool) -> str | None:

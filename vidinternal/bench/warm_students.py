@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from vidinternal.bench.cases import Case
 from vidinternal.bench.score import case_flow
-from vidinternal.core.contracts import FitContext, Holdout, InpaintTask, Starts
+from vidinternal.bench.warm_images import image_students
+from vidinternal.bench.warm_trial import CPU, Lesson, Student, Trial
+from vidinternal.core.contracts import Holdout, InpaintTask, Starts
 from vidinternal.core.seeds import branch
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.learn.warm_start.door import audition, part
@@ -29,76 +29,6 @@ from vidinternal.stages.fill_window import FillRequest, fill_window
 
 LOOKS = 8
 """Looks at a fit, evenly spread."""
-CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One fit.
-
-    Attributes:
-        curve: Iterations, seconds and score in dB at each look, oldest first.
-        true: PSNR under the real hole in dB of what was returned.
-        weights: What the fit ended with.
-        signature: Of the network.
-        warm: Whether it began from the start it was offered.
-    """
-
-    curve: tuple[tuple[int, float, float], ...]
-    true: float
-    weights: Mapping[str, Tensor]
-    signature: str
-    warm: bool
-
-    @property
-    def score(self) -> float:
-        """The best score; that iterate is what a fit returns."""
-        return max(s for _, _, s in self.curve)
-
-    def reached(self, score: float) -> tuple[int, float] | None:
-        """Iterations and seconds to the first look with that score; None where there is none."""
-        return next(((i, s) for i, s, found in self.curve if found >= score), None)
-
-
-class _Copies:
-    """Keeps what was copied along the flow, which no start changes, from fit to fit; nothing of the training."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], Mapping[str, Any]] = {}
-
-    def load(self, piece: str, fits: str) -> dict[str, Any] | None:
-        kept = self._kept.get((piece, fits))
-        return None if kept is None else dict(kept)
-
-    def save(self, piece: str, fits: str, state: Mapping[str, Any]) -> None:
-        self._kept[piece, fits] = state
-
-    def offer(self, piece: str, fits: str, state: Callable[[], Mapping[str, Any]]) -> None:
-        del piece, fits, state
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A shot to learn.
-
-    Attributes:
-        case: Truth and hole.
-        seed: Of all randomness in fits of it.
-        iterations: Optimiser steps.
-        copies: What its fits share.
-    """
-
-    case: Case
-    seed: int
-    iterations: int
-    copies: _Copies = field(default_factory=_Copies)
-
-    def context(self, starts: Starts | None) -> FitContext:
-        """What a method gets."""
-        return FitContext(seed=self.seed, device=CPU, starts=starts, checkpoint=self.copies)
-
-
-Student = Callable[[Lesson, Starts | None], Trial]
 
 
 def method_student(name: str, lesson: Lesson, starts: Starts | None) -> Trial:
@@ -229,6 +159,7 @@ def students() -> dict[str, tuple[str, Student]]:
     made: dict[str, tuple[str, Student]] = {
         "internal generator": ("internal", own.generator),
         "internal fusion": ("internal", own.fusion),
+        **image_students(),
     }
     for name in ("dip_vid", "dip_vid_3d", "dip_vid_flow", "internal"):
         made[name] = (name, partial(method_student, name))

@@ -44,6 +44,7 @@ class Row:
         follows: The clips before it in its chain, in order; their weights are there for it to start from.
         started_from: Those of them whose weights were there.
         group: Under which name its own weights are in the bank.
+        weights: Of how many windows.
         notes: What a person should know.
         resumed: Why something was made again.
         verified: What was found in the file written.
@@ -66,6 +67,7 @@ class Row:
     follows: list[str] = field(default_factory=list)
     started_from: list[str] = field(default_factory=list)
     group: str = ""
+    weights: int = 0
     notes: list[str] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)
     verified: str = ""
@@ -89,7 +91,8 @@ class Row:
         self.seconds = float(record["seconds"])
         self.expected_psnr = [shot["expected_psnr"] for shot in record["shots"]]
         self.worst = worst_places(record["shots"])
-        self.group = (record.get("warm_start") or {}).get("group") or ""
+        passed_on = record.get("warm_start") or {}
+        self.group, self.weights = passed_on.get("group") or "", passed_on.get("windows", 0)
         self.resumed = list(record.get("resumed", [])) if self.status == "done" else []
         self.notes = [*self.notes, *(n for n in record["notes"] if n not in self.notes)]
         self.verified, self.bitrate = record.get("verified", ""), record.get("bitrate", "")

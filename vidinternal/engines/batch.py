@@ -2,7 +2,9 @@
 
 Which clips follow which is the plan's (:mod:`vidinternal.engines.chains`). A clip waits for those before it in its
 chain and starts from the weights of all of them that are done; so what comes of a batch does not depend on how many
-work on it. A clip that had to begin without some of them is made again once they are there.
+work on it. A clip that had to begin without some of them is made again once they are there. Weights that the plan still
+needs stay in the bank whatever its bound; those that are gone all the same are put there again by their clip, from its
+workspace, before another starts from them.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ class Entry:
         job: What is to be done, without its place in a chain.
         row: What is known of it.
         before: Indices of the clips before it in its chain, in order.
+        again: Whether it is run though it is done, to put its weights into the bank again.
     """
 
     job: Job
@@ -82,6 +85,7 @@ class Entry:
     began: float = 0.0
     ending: float | None = None
     held_since: float | None = None
+    again: bool | None = None
 
 
 @dataclass
@@ -122,15 +126,19 @@ class Batch:
 
     def _enter(self, index: int) -> None:
         """All clips before this one have come to their end."""
-        if self.entries[index].row.status == "waiting":
-            self._ready.append(index)
-        else:
+        if self.entries[index].row.status != "waiting":
             self._leave(index)
+        elif self.entries[index].before and self.warm is not None and self.warm.crowded():
+            self._ready.appendleft(index)
+        else:
+            self._ready.append(index)
 
     def _leave(self, index: int) -> None:
         """A clip has come to its end: the next of its chain may begin."""
         if index in self._next:
             self._enter(self._next[index])
+        elif self.warm is not None:
+            self.warm.release([self.entries[k].row for k in (*self.entries[index].before, index)])
 
     def run(self) -> None:
         """Run all clips to their end; the rows say what came of them.
@@ -178,7 +186,8 @@ class Batch:
                 self._leave(index)
             elif self.engine.room():
                 self._ready.popleft()
-                self._begin(index, self.entries[index])
+                gone = self._gone(self.entries[index])
+                self._begin(index if gone is None else gone, self.entries[index if gone is None else gone])
             else:
                 break
 
@@ -187,9 +196,20 @@ class Batch:
         rows = [self.entries[k].row for k in entry.before]
         return [row for row in rows if row.status in DONE and row.group]
 
+    def _gone(self, entry: Entry) -> int | None:
+        """The first clip before it that is done and whose weights are gone; when they are back this one comes."""
+        for index in entry.before:
+            other = self.entries[index]
+            if self.warm is None or other.row.status not in DONE or not other.row.group:
+                continue
+            if self.warm.lacks(other.row) and other.again is None:
+                other.again = True
+                return index
+        return None
+
     def _done_already(self, entry: Entry) -> bool:
         row = entry.row
-        if not self.receipts.done(entry.job, row):
+        if entry.again or not self.receipts.done(entry.job, row):
             return False
         missed = [start.name for start in self._starts(entry) if start.name not in row.started_from]
         if missed:
@@ -202,7 +222,7 @@ class Batch:
         starts = self._starts(entry)
         row.started_from = [start.name for start in starts]
         if self.warm is not None:
-            job = self.warm.job(job, [start.group for start in starts])
+            job = self.warm.job(job, [start.group for start in starts], followed=index in self._next)
         entry.tries += 1
         entry.began = math.inf if self.engine.queues else time.monotonic()
         entry.ending = None

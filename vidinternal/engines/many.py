@@ -16,13 +16,15 @@ from vidinternal.engines.chains import PLAN, planned_chains, usual_length
 from vidinternal.engines.local import LocalEngine, accelerators, workers_that_fit
 from vidinternal.engines.output_lock import locked_output
 from vidinternal.engines.receipts import Receipts
-from vidinternal.engines.remote import Place
+from vidinternal.engines.remote import Place, is_url
 from vidinternal.engines.remote_output import fetch_state, locked_url
 from vidinternal.engines.signals import Signals
 from vidinternal.engines.staging import StagedJob
-from vidinternal.engines.warm import Warm, can_warm, spec_of
+from vidinternal.engines.warm import Warm, can_warm, carrying, release_all, spec_of
 from vidinternal.learn.warm_start.bank import Bank
+from vidinternal.runner.beside import place_of
 from vidinternal.runner.job import Job
+from vidinternal.runner.remade import maker_of
 
 ENGINES = ("local", "ray")
 OWN = ".vidinternal"
@@ -104,9 +106,11 @@ def run_many(
         The account; a failed clip is a row in it.
 
     Raises:
-        UsageError: Another batch is at work on the output folder, or the engine cannot be used.
+        UsageError: Another batch is at work on the output folder, the engine cannot be used, or files beside two
+            results would have one name.
         Interrupted: It was asked to stop; everything done is kept.
     """
+    check_beside(pieces)
     private = any(piece.job.private for piece in pieces)
     url = Place(given.url) if given.url else None
     inner = given.output / OWN
@@ -136,10 +140,34 @@ def run_many(
         if signals is not None:
             batch.stop = signals.stop
         batch.run()
+        release_all(inner / "bank")  # not where it was interrupted: the next one goes on with its plan
     if private:
         with suppress(OSError):  # clips' workspaces that are not done yet are in it
             inner.rmdir()
     return account
+
+
+def check_beside(pieces: Sequence[Piece]) -> None:
+    """Refuse clips whose results differ in their suffix alone where files called like them are written beside.
+
+    Raises:
+        UsageError: Two clips would write the same files, and which came last would be chance.
+    """
+    taken: dict[str, Piece] = {}
+    for piece in pieces:
+        spec, to = spec_of(piece.job.pipeline, piece.job.sets), places_of(piece.job)[1]
+        layers = getattr(getattr(maker_of(spec), "card", None), "layers", ())
+        if piece.job.private or (spec.stage("find") is None and not layers):
+            continue
+        called = to.rpartition(".")[0] if is_url(to) else str(place_of(Path(to), ""))
+        other = taken.setdefault(called, piece)
+        if other is not piece:
+            raise UsageError(
+                f"-o {to.rpartition('/')[0]}",
+                expected="results that differ in more than their suffix: what is found is written beside them",
+                got=f"{other.name} and {piece.name}",
+                hint=f"--exclude '{piece.name}', and that one by itself to another folder",
+            )
 
 
 def places_of(job: Job) -> tuple[str, str]:
@@ -183,7 +211,9 @@ def _entries(
         row.follows = [rows[i].name for i in before.get(k, ())]
         entries.append(Entry(piece.job, row, before.get(k, ())))
     url = Place(given.url).below(f"{OWN}/bank").url if given.url else ""
-    return entries, Warm(given.output.resolve() / OWN / "bank", url)
+    first = spec_of(pieces[able[0]].job.pipeline, pieces[able[0]].job.sets)
+    limit = next(s.config.bank_limit for s in first.stages if s.name == carrying(first))
+    return entries, Warm(given.output.resolve() / OWN / "bank", url, limit)
 
 
 def engine_for(jobs: Sequence[Job], given: Many, most: int) -> Engine:

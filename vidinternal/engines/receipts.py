@@ -28,8 +28,19 @@ from vidinternal.runner.record import versions
 from vidinternal.runner.spec import PipelineSpec
 from vidinternal.runner.workspace import code_digest, digest
 
-_KEPT = ("seconds", "expected_psnr", "worst", "started_from", "group", "notes", "record", "verified", "bitrate")
-_ELSEWHERE = ("workspace", "fresh", "bank_url", "processes", "private", "inputs", "pipeline", "sets")
+_KEPT = (
+    "seconds",
+    "expected_psnr",
+    "worst",
+    "started_from",
+    "group",
+    "weights",
+    "notes",
+    "record",
+    "verified",
+    "bitrate",
+)
+_ELSEWHERE = ("workspace", "fresh", "bank_url", "processes", "private", "hold", "inputs", "pipeline", "sets")
 
 
 class Receipts:

@@ -6,16 +6,18 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vidinternal.core.durable import make_folder, read_sealed, write_sealed
 from vidinternal.core.errors import UserError
 from vidinternal.core.stop import Stop
 from vidinternal.engines.base import Outcome
 from vidinternal.engines.remote import Place
+from vidinternal.learn.warm_start.bank import Bank
 from vidinternal.runner.job import Job, Observer
 
 Try = Callable[[Job, "Observer | None", "Stop | None"], Outcome]
@@ -57,9 +59,8 @@ def run_staged(job: StagedJob, observer: Observer | None, stop: Stop | None, att
         if job.mask_url and inputs.mask is not None:
             _fetched(job.mask_url, inputs.mask)
         groups, bank = _starts(job)
-        if job.bank_url and bank is not None:
-            _fetch_groups(job.bank_url, bank, groups)
-        outcome = attempt(replace(job), observer, stop)
+        with _fetched_groups(job.bank_url, bank, groups):
+            outcome = attempt(replace(job), observer, stop)
         if outcome.result is None:
             return outcome
         group = (outcome.result.record.get("warm_start") or {}).get("group")
@@ -116,16 +117,24 @@ def _files_of_group(names: Sequence[str], group: str) -> list[str]:
     return [n for n in names if n.rpartition("/")[2].startswith(f"{group}-")]
 
 
-def _fetch_groups(url: str, bank: Path, groups: Sequence[str]) -> None:
-    wanted = [g for g in groups if not list((bank / "entries").glob(f"{g}-*.json"))]
-    if not wanted:
+@contextmanager
+def _fetched_groups(url: str, folder: Path | None, groups: Sequence[str]) -> Iterator[None]:
+    """Have these groups in this machine's bank for as long as the block lasts."""
+    if not url or folder is None or not groups:
+        yield
         return
-    names = Place(url).names()
-    for group in wanted:
+    bank, who, names = Bank(folder), f"fetched-{uuid.uuid4().hex}", Place(url).names()
+    here = {group: _files_of_group(list(names), group) for group in groups}
+    bank.pin(who, [PurePosixPath(n).stem for files in here.values() for n in files if n.startswith("entries/")])
+    try:
         # weights first: an entry speaks of weights that are there
-        for name in sorted(_files_of_group(list(names), group), reverse=True):
-            make_folder((bank / name).parent)
-            Place(names[name]).fetch(bank / name)
+        for name in sorted((n for files in here.values() for n in files), reverse=True):
+            if not (folder / name).exists():
+                make_folder((folder / name).parent)
+                Place(names[name]).fetch(folder / name)
+        yield
+    finally:
+        bank.unpin(who)
 
 
 def _put_group(url: str, bank: Path, group: str) -> None:

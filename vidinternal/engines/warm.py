@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from vidinternal.engines.account import Row
 from vidinternal.engines.staging import StagedJob
+from vidinternal.learn.warm_start.bank import DEFAULT_LIMIT, Bank
 from vidinternal.methods import card
 from vidinternal.runner.job import Job
 from vidinternal.runner.spec import PipelineSpec, load_pipeline
+from vidinternal.runner.starts import pin_of
+
+HOLD = "plan"
+"""Whose pins a batch's are. They do not lapse: a batch may take weeks. The bank is that of one output folder, which one
+batch at a time has locked, and a batch that comes to its end gives all of them up."""
 
 
 @cache
@@ -40,20 +48,50 @@ class Warm:
 
     Attributes:
         bank: The folder.
-        url: Where weights pass between machines that share no disk; empty where the folder is on one they share.
+        url: Where weights pass between machines that share no disk, and are never removed; empty where the folder is on
+            a disk they share.
+        limit: Bytes the bank may hold beside what the plan still needs.
     """
 
     bank: Path
     url: str = ""
+    limit: int = DEFAULT_LIMIT
 
-    def job(self, job: Job, groups: Sequence[str]) -> Job:
+    def job(self, job: Job, groups: Sequence[str], *, followed: bool = False) -> Job:
         """The job, to start from these groups of weights and to leave its own.
 
         Args:
             job: A clip's.
             groups: Of the clips before it in its chain, in order; none starts cold whatever lies in the bank.
+            followed: Whether its own are needed by clips behind it, and so must stay in the bank.
         """
         stage = carrying(spec_of(job.pipeline, job.sets))
         starts = f"{stage}.starts=[{', '.join(groups)}]"
-        made = replace(job, sets=(*job.sets, f"{stage}.bank={self.bank}", starts))
+        sets = (*job.sets, f"{stage}.bank={self.bank}", starts)
+        made = replace(job, sets=sets, hold=HOLD if followed else "")
         return replace(made, bank_url=self.url) if isinstance(made, StagedJob) else made
+
+    def lacks(self, row: Row) -> bool:
+        """Whether weights of a clip that is done are no longer there, or damaged; what is there is kept from now on."""
+        if self.url:
+            return False
+        bank = Bank(self.bank, self.limit)
+        with suppress(OSError):  # a disk without room for a pin may still have the weights
+            bank.pin(pin_of(HOLD, row.group), [e.name for e in bank.group(row.group)], lapses=False)
+        return not bank.holds(row.group, row.weights)
+
+    def release(self, rows: Sequence[Row]) -> None:
+        """Nobody needs the weights of these clips any more."""
+        bank = Bank(self.bank, self.limit)
+        for row in rows:
+            if row.group:
+                bank.unpin(pin_of(HOLD, row.group))
+
+    def crowded(self) -> bool:
+        """Whether chains that have begun should come to their end before others begin: the bank is over its bound."""
+        return not self.url and Bank(self.bank, self.limit).over_full()
+
+
+def release_all(bank: Path) -> None:
+    """A plan has come to its end: nothing in the bank of its output folder is kept for it."""
+    Bank(bank).unpin_all(f"{HOLD}-")

@@ -33,6 +33,7 @@ class Job:
         private: Remove intermediate results and weights when the run is done; an unfinished run keeps them.
         report: The HTML page that is made of the run, by :func:`vidinternal.engines.reporting.run_and_report`.
         report_of: The page of the batch that this page belongs to.
+        hold: Whose pins keep the weights it puts into a bank there until they are given up; empty = nobody's.
     """
 
     pipeline: str
@@ -48,6 +49,7 @@ class Job:
     private: bool = False
     report: Path | None = None
     report_of: Path | None = None
+    hold: str = ""
 
     def workspace_root(self) -> Path:
         """The folder that holds the workspaces of clips."""

@@ -203,8 +203,15 @@ def group_of(run: Run, stage: Stage) -> str:
     return f"w{run.keys[stage.name]}"
 
 
-def _put_all(run: Run, stage: Stage, bank: Bank) -> None:
+def pin_of(hold: str, group: str) -> str:
+    """The name of the pin on a clip's weights that a plan needs."""
+    return f"{hold}-{group}"
+
+
+def _worth_keeping(run: Run, stage: Stage) -> list[tuple[Entry, Path]]:
+    """What is known of the weights of each window that was trained, and where they lie."""
     key, group = run.keys[stage.name], group_of(run, stage)
+    found: list[tuple[Entry, Path]] = []
     for part in run.workspace.parts(stage.name, key):
         place = run.workspace.folder_of(stage.name, key, part, stage.writes[0])
         facts, index = _kind(stage).facts_in(place), int(part.rpartition("-")[2])
@@ -212,7 +219,20 @@ def _put_all(run: Run, stage: Stage, bank: Bank) -> None:
             continue
         height, width = facts["size"]
         about = Entry(group, index, facts["method"], facts["signature"], (height, width), tuple(facts["description"]))
-        if bank.get(about.name) is None and bank.put(about, _kind(stage).weights_in(place)) is None:
+        found.append((about, place))
+    return found
+
+
+def _put_all(run: Run, stage: Stage, bank: Bank) -> None:
+    found = _worth_keeping(run, stage)
+    if run.job.hold and found:
+        # before they are put: between that and a pin, another writer may have removed them
+        bank.pin(pin_of(run.job.hold, group_of(run, stage)), [about.name for about, _ in found], lapses=False)
+    for about, place in found:
+        there = bank.get(about.name)
+        if there is not None and bank.whole(there):
+            continue
+        if bank.put(about, _kind(stage).weights_in(place)) is None:
             where = f"{stage.name}.bank_limit ({bank.limit} bytes)"
             run.say(f"weight bank: the weights of a window are larger than {where}")
             return
@@ -227,7 +247,7 @@ def _quietly(run: Run, work: Any) -> None:
 
 
 def account(run: Run) -> dict[str, Any] | None:
-    """What ``run.json`` tells: the group others can start from, and what this run could start from."""
+    """What ``run.json`` tells: the group others can start from, of how many windows, and what this run started from."""
     stage = next((s for s in run.spec.stages if s.carries), None)
     if stage is None:
         return None
@@ -236,5 +256,6 @@ def account(run: Run) -> dict[str, Any] | None:
         "init": stage.config.init,
         "bank": None if bank is None else str(bank),
         "group": group_of(run, stage),
+        "windows": len(_worth_keeping(run, stage)),
         "entries": [list(entry) for entry in run.starts.listed],
     }

@@ -3,7 +3,8 @@
 ``entries/NAME.json`` is the index, a sealed file an entry; ``weights/NAME-DIGEST.safetensors`` what it speaks of. Both
 appear by rename, weights first, so that an entry is whole or not there, and whoever is killed leaves at most weights
 that nobody speaks of. The first to write a name wins: the same name is the same work. Only removal takes a lock. When
-the bank is larger than its bound, what has not been used for longest goes first, unless a job has pinned it.
+the bank is larger than its bound, what has not been used for longest goes first, unless somebody has pinned it: a job
+what it starts from, a batch what its plan still needs.
 """
 
 from __future__ import annotations
@@ -118,6 +119,10 @@ class Bank:
         paths = (self.folder / "entries").glob(f"{name}-*.json")
         return tuple(sorted((e for p in paths if (e := self._read(p)) is not None), key=lambda e: e.window))
 
+    def holds(self, group: str, windows: int) -> bool:
+        """Whether so many windows of a clip's work are there, and whole."""
+        return sum(self.whole(e) for e in self.group(group)) >= windows
+
     def get(self, name: str) -> Entry | None:
         """The entry of that name, or None."""
         return self._read(self._entry(name)) if _NAME.fullmatch(name) else None
@@ -207,20 +212,30 @@ class Bank:
         other._shrink(keep="")
         return count
 
-    def pin(self, who: str, names: Sequence[str]) -> None:
-        """Keep entries from removal until :meth:`unpin`, or for a week.
+    def pin(self, who: str, names: Sequence[str], *, lapses: bool = True) -> None:
+        """Keep entries from removal until :meth:`unpin`.
 
         Args:
             who: A word that names the job, letters, digits, ``-`` and ``_`` alone.
-            names: Entries.
+            names: Entries, those among them that are yet to be put.
+            lapses: Whether the pin counts for a week alone, because nobody may be left to give it up.
         """
         path = self._pin(who)
         make_folder(path.parent)
-        write_sealed(path, {"names": list(names), "since": time.time()})
+        write_sealed(path, {"names": list(names), "since": time.time() if lapses else None})
 
     def unpin(self, who: str) -> None:
         """Give up a pin; one that is not there is fine."""
         self._pin(who).unlink(missing_ok=True)
+
+    def unpin_all(self, prefix: str) -> None:
+        """Give up every pin whose name begins so."""
+        for path in (self.folder / "pins").glob(f"{prefix}*.json"):
+            path.unlink(missing_ok=True)
+
+    def over_full(self) -> bool:
+        """Whether it holds more than it should, because of pins."""
+        return self._weigh() > self.limit
 
     def sweep(self, older: float = STRAY_SECONDS) -> None:
         """Remove what killed writers left; what younger writers than ``older`` seconds are at work on stays.
@@ -318,7 +333,7 @@ class Bank:
             value, _ = read_sealed(path)
             if value is None:
                 continue
-            if time.time() - value["since"] > PIN_SECONDS:
+            if value["since"] is not None and time.time() - value["since"] > PIN_SECONDS:
                 path.unlink(missing_ok=True)
             else:
                 names |= set(value["names"])

@@ -15,10 +15,13 @@ from vidinternal.methods.subtitles.boxes import box_behind
 from vidinternal.methods.subtitles.config import Config
 from vidinternal.methods.subtitles.detect_blocks import ABOUT, Block, blocks, foremost, full_size
 from vidinternal.methods.subtitles.detect_frames import FullFrames, Wanted
-from vidinternal.methods.subtitles.detect_judge import beside, judge, judge_still, letters, proven
+from vidinternal.methods.subtitles.detect_judge import beside, judge, judge_still, letters, proven, shape
 from vidinternal.methods.subtitles.detect_refine import Close, around_it, ends, look_closely, told
+from vidinternal.methods.subtitles.detect_revealed import revealed
 from vidinternal.methods.subtitles.detect_scan import Scan, Speed, plan
+from vidinternal.methods.subtitles.detect_seen import Seen, on_box, seen
 from vidinternal.methods.subtitles.detect_steady import mark_views, steady_cover
+from vidinternal.methods.subtitles.detect_still import by_reading
 from vidinternal.methods.subtitles.detect_travel import Travel
 from vidinternal.methods.subtitles.detect_travel import foremost as foremost_travels
 from vidinternal.methods.subtitles.events import Box, Kind, Overlay
@@ -36,14 +39,6 @@ _DENSE = 0.25
 """Share of a line that edges of letters take."""
 _STILL = 16
 """Places of a still picture that are looked at for text that never leaves; they have the most strokes."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An overlay and its cover."""
-
-    overlay: Overlay
-    cover: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,7 @@ def search(clip: ClipView, config: Config, way: Way) -> list[Seen]:
     text = sorted(foremost(blocks(seen.held)), key=lambda b: (b.first // ABOUT, -b.weight, b.first, b.box))
     marks = sorted((Block(m.first, m.last, (m,)) for m in seen.steady), key=lambda b: -b.weight)
     still = sorted(blocks(seen.still), key=lambda b: (-b.weight, b.box))[:_STILL]
+    still = [*by_reading(clip, scan), *still] if way.reads else still
     for some, look in ((text, finder.text), (marks, finder.mark), (still, finder.still)):
         for batch in finder.batches(some, mark_views if some is marks else None):
             for block in batch:
@@ -80,6 +76,7 @@ def search(clip: ClipView, config: Config, way: Way) -> list[Seen]:
             way.progress(batch[-1].first / max(1, len(scan.indices)), "looking closely")
     for travel in foremost_travels(seen.travels, _TRAVELS):
         finder.travelling(travel)
+    finder.drop_revealed()
     way.speed.closely += time.perf_counter() - began
     return finder.kept
 
@@ -102,6 +99,7 @@ class Finder:
         self._cuts = [(scan.indices[look - 1], scan.indices[look]) for look in cuts]
         self._number = 0
         self._traveller = Traveller(self._full, scan.scale, scan.indices, config.grow)
+        self._looks: dict[str, tuple[Close, Glyphs]] = {}
         self.kept: list[Seen] = []
 
     def batches(
@@ -158,7 +156,21 @@ class Finder:
         if (said == "" and unread) or (said is None and verdict.score < 0.75):
             return
         name = self._keep(close, look, verdict.score, said=said)
+        self._looks[name] = (close, look)
         self._box(close, look, verdict.score, name)
+
+    def drop_revealed(self) -> None:
+        """Drop parts of the scene that came to light between texts; what is read is a text."""
+        for item in list(self.kept):
+            own = item.overlay
+            if own.id not in self._looks or own.text:
+                continue
+            close, look = self._looks[own.id]
+            others = [k.overlay for k in self.kept if k.overlay.id != own.id and own.id not in k.overlay.behind]
+            hidden = revealed(self._full, close, look, others)
+            # Where no frame without any text tells, letters do: they are even.
+            if hidden or (hidden is None and shape(close, look)):
+                self.kept = [k for k in self.kept if k is not item and own.id not in k.overlay.behind]
 
     def _box(self, close: Close, look: Glyphs, score: float, name: str) -> None:
         """Look for an even shape behind text, in ever larger pieces of the picture."""
@@ -178,6 +190,7 @@ class Finder:
                 color = np.median(wider.template[(cover > 0) & (inside == 0)], 0)
                 plain = replace(look, cover=cover, fill=as_color(color), outline=None)
                 self._keep(wider, plain, score, "box", behind=(name,))
+                self.kept[-2] = on_box(self._full, self.kept[-1].overlay, self.kept[-2], self._config)
                 return
 
     def still(self, block: Block) -> None:
@@ -289,7 +302,14 @@ def _is_caption(overlay: Overlay, clip: ClipView) -> bool:
 def as_told(clip: ClipView, overlays: Sequence[Overlay], config: Config) -> list[Seen]:
     """Overlays whose time and box a person has told: only their pixels are looked for."""
     full = FullFrames(clip)
-    return [Seen(o, told_cover(full, o, config)) for o in overlays]
+    seen = [Seen(o, told_cover(full, o, config)) for o in overlays]
+    boxes = [o for o in overlays if o.kind == "box"]
+
+    def alone(item: Seen) -> Seen:
+        behind = next((b for b in boxes if item.overlay.id in b.behind), None)
+        return item if behind is None else on_box(full, behind, item, config)
+
+    return [alone(item) for item in seen]
 
 
 def told_cover(full: FullFrames, overlay: Overlay, config: Config) -> np.ndarray:
@@ -305,26 +325,6 @@ def told_cover(full: FullFrames, overlay: Overlay, config: Config) -> np.ndarray
     top, left = y0 - close.box[0], x0 - close.box[2]
     cover = look.cover[top : top + y1 - y0, left : left + x1 - x0]
     return np.ascontiguousarray(cover) if cover.any() else whole
-
-
-def seen(close: Close, look: Glyphs, score: float, name: str) -> Seen:
-    """The overlay, cropped to its cover."""
-    rows, cols = np.flatnonzero(look.cover.any(1)), np.flatnonzero(look.cover.any(0))
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
-    y0, _, x0, _ = close.box
-    overlay = Overlay(
-        id=name,
-        kind="text",
-        start=close.start,
-        end=close.end,
-        box=(y0 + top, y0 + bottom, x0 + left, x0 + right),
-        fade_in=close.begin.fade,
-        fade_out=close.finish.fade,
-        fill=look.fill,
-        outline=look.outline,
-        score=score,
-    )
-    return Seen(overlay, np.ascontiguousarray(look.cover[top:bottom, left:right]))
 
 
 def _travels(kept: Sequence[Seen], overlay: Overlay) -> bool:

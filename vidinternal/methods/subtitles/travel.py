@@ -25,6 +25,8 @@ from vidinternal.methods.subtitles.glyphs import Glyphs, glyphs
 _SAMPLES = 18
 """Views of every place of a strip that lies in the picture from one border to the other."""
 _FEWEST = 3
+_FARTHER = 24
+"""Steps that are gone beyond either end of what the small pictures saw, at most."""
 _STAYS = 12.0
 """Change of a pixel, 0 to 255, below which it does not travel."""
 _WHOLE = 0.02
@@ -91,6 +93,7 @@ class Traveller:
         first, last = self._indices[travel.first], self._indices[travel.last]
         speed = self._speed(box, (first, last), travel)
         length = self._size[1] if travel.across else self._size[0]
+        first, last = self._longer(box, (first, last), speed, across=travel.across)
         if abs(speed) * (last - first) < 0.1 * length and abs(speed) * (last - first) < 40:
             return
         # One strip for every two pictures' length of text: a film's credits are long.
@@ -129,6 +132,25 @@ class Traveller:
             if speeds:
                 rough, off = float(np.median(speeds)), 1.0 / gap
         return rough
+
+    def _longer(self, box: Box, shown: tuple[int, int], speed: float, *, across: bool) -> tuple[int, int]:
+        """First and last frame, farther out where the band travels on: what has just come in is hardly a profile."""
+        first, last = shown
+        gap = max(2, min(12, round(16 / abs(speed))))
+
+        def goes_on(frames: tuple[int, int]) -> bool:
+            found = self._pair(box, frames, (speed, 1.0 / gap), across=across)
+            return found is not None and abs(found - speed) <= 0.5 / gap
+
+        for _ in range(_FARTHER):
+            if first - gap < 0 or not goes_on((first - gap, first)):
+                break
+            first -= gap
+        for _ in range(_FARTHER):
+            if last + gap >= len(self._full.clip) or not goes_on((last, last + gap)):
+                break
+            last += gap
+        return first, last
 
     def _pair(self, box: Box, frames: tuple[int, int], about: tuple[float, float], *, across: bool) -> float | None:
         """The speed between two frames, given about what it is and by how much that may be off."""
@@ -207,7 +229,9 @@ class Traveller:
                 height=height,
             )
             look = glyphs(close, self._grow)
-            if look is None or letters(look) < _LETTERS or shape(close, look) or not _apart(close):
+            if look is None or letters(look) < _LETTERS or shape(close, look):
+                continue
+            if not _apart(close, region_of(drawn[y0:y1, x0:x1] > 0, height)):
                 continue
             if abs(speed - round(speed)) > _WHOLE:
                 side = np.ones((1, 3) if across else (3, 1), np.uint8)
@@ -300,9 +324,12 @@ def _likeness(before: np.ndarray, after: np.ndarray, shift: int) -> float:
     return float((a * b).sum()) / energy if energy > 1e-3 else 0.0
 
 
-def _apart(close: Close) -> bool:
-    """Whether the ground of a line does not travel with it as a picture: it moves otherwise, or is even."""
-    touched = cv2.dilate(close.region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+def _apart(close: Close, text: np.ndarray) -> bool:
+    """Whether the ground of a line does not travel with it as a picture: it moves otherwise, or is even.
+
+    Other lines, ``text`` being where theirs and its own strokes may be, ``h w`` bool, are no ground.
+    """
+    touched = cv2.dilate((close.region | text).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     ground = ~touched & (close.spread < 255.0)
     if ground.sum() < 40:
         return False

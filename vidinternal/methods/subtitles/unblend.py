@@ -12,12 +12,15 @@ from torch import Tensor
 
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.core.finding import ClipView, Found, SpanRequest
+from vidinternal.methods.subtitles import box_blend
 from vidinternal.methods.subtitles.events import Box, Overlay, cover_name, draw, placed
 from vidinternal.ops.harmonic import harmonic_fill
 from vidinternal.ops.unblend import OPAQUE, Blend, estimate_blend, fade_gain
 
 _FRAMES, _RUN = 24, 4  # looked at for each overlay, in runs of consecutive ones
 _LEAST_PIXELS = 24
+_BETTER = 0.6  # most of a fill's squared error that may be left where a box is taken off
+_PIECE = 8  # pixels around a box that are looked at with it
 _SEEN_THROUGH = 2, round(255 * OPAQUE)
 
 
@@ -50,7 +53,7 @@ def estimate(
     facts: dict[str, Any] = {}
     for number, overlay in enumerate(overlays):
         if _may_show_through(overlay, covers[cover_name(overlay.id)]):
-            blend = _blend(clip, overlay, overlays, covers)
+            blend = _even_box(clip, overlay, overlays, covers) or _blend(clip, overlay, overlays, covers)
             told = {"used": False, "because": "no known place of its shape beside it"} if blend is None else blend.facts
             facts[overlay.id] = told
             if blend is not None:
@@ -150,6 +153,42 @@ def _runs(overlay: Overlay) -> list[range]:
         return [range(first, last)]
     starts = np.linspace(first, last - _RUN, _FRAMES // _RUN).round().astype(int)
     return [range(int(s), int(s) + _RUN) for s in starts]
+
+
+def _even_box(
+    clip: ClipView, overlay: Overlay, overlays: Sequence[Overlay], covers: Mapping[str, np.ndarray]
+) -> Blend | None:
+    """A box measured where it comes and goes; None where that does not tell, or filling is as good."""
+    if overlay.kind != "box":
+        return None
+    (high, wide), (y0, y1, x0, x1) = clip.size, overlay.box
+    piece = max(0, y0 - _PIECE), min(high, y1 + _PIECE), max(0, x0 - _PIECE), min(wide, x1 + _PIECE)
+    crop = (slice(piece[0], piece[1]), slice(piece[2], piece[3]))
+    inside, pairs, error = box_blend.surely(overlay.box, piece), [], []
+    for bare, seen in box_blend.sides(overlay, len(clip)):
+        if draw(overlays, covers, range(bare, bare + 1), clip.size)[0][crop][inside].any():
+            continue  # the next one is there already
+        both = [clip.rgb(t, t + 1, piece) for t in (bare, seen)]
+        pairs.append(tuple(p[0].permute(1, 2, 0).numpy() for p in both))
+        hole = torch.from_numpy(_wider(_wider(cv2.dilate(inside.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0)))
+        filled = harmonic_fill(both[0], hole[None, None])
+        error.append(float((filled - both[0])[0][:, torch.from_numpy(inside)].square().mean()))
+    found = box_blend.measure(pairs, inside)
+    if found is None or (found.noise / found.left) ** 2 > _BETTER * float(np.mean(error)):
+        return None
+    own = (y0 - piece[0], y1 - piece[0], x0 - piece[2], x1 - piece[2])
+    shown = box_blend.strength(pairs, found, own)[own[0] : own[1], own[2] : own[3]]
+    layer = torch.from_numpy(shown)[None]
+    use = (layer == 1.0) | (layer == 0.0)  # a soft rim is filled
+    facts = {"box": {"left": round(found.left, 3), "added": [round(c, 3) for c in found.added]}}
+    return Blend(
+        left=1 - layer * (1 - found.left),
+        added=layer * torch.tensor(found.added).view(3, 1, 1),
+        use=use,
+        solid=torch.zeros_like(use),
+        guess_error=float(np.mean(error)),
+        facts={**facts, "noise": round(found.noise, 4), "fill_error": round(float(np.mean(error)) ** 0.5, 4)},
+    )
 
 
 def _blend(

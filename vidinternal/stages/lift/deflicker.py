@@ -117,6 +117,15 @@ def _applied(window: Window, network: Deflicker) -> float | None:
     return None if errors is None else errors[1]
 
 
+def errors_between(source: Tensor, made: Tensor) -> tuple[float, float] | None:
+    """Mean squared warping error of ``T 3 h w`` and of what was made of it, ``T 3 H W``; None without a pair."""
+    flicker = Flicker()
+    for k in range(len(source) - 1):
+        first, second = source[k : k + 1], source[k + 1 : k + 2]
+        flicker.add(step_between(first, second), (first, second), (made[k : k + 1], made[k + 1 : k + 2]))
+    return flicker.errors()
+
+
 def on_arrays(
     source: Tensor, made: Tensor, errors: tuple[float, float] | None, context: FitContext
 ) -> tuple[Tensor, Steadied]:
