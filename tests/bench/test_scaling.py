@@ -3,6 +3,7 @@ import pytest
 from vidinternal.bench import run_bench
 from vidinternal.bench.base import BenchOptions
 from vidinternal.bench.scaling import AXES, FACTORS, case_of, points
+from vidinternal.core.errors import UsageError
 
 SMALL = BenchOptions(width=64, height=48, frames=20, methods=("telea",))
 
@@ -24,3 +25,9 @@ def test_every_axis_has_its_seconds_and_its_exponent() -> None:
     assert {e["axis"] for e in result.summary} == set(AXES)
     assert all(e[f"x{f}"] > 0 for e in result.summary for f in FACTORS)
     assert result.pictures["scaling"].startswith(b"\x89PNG")
+
+
+def test_a_clip_that_is_too_short_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidinternal.bench.scaling.run_method", lambda *_: pytest.fail("it has begun"))
+    with pytest.raises(UsageError, match="at most 48"):
+        run_bench("scaling", SMALL.model_copy(update={"frames": 64}))

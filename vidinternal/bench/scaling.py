@@ -86,6 +86,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
     """
     methods = options.methods or METHODS
     rows: list[dict[str, Any]] = []
+    case_of(points(options, "frames")[-1], options)  # a clip that is too short is told before any work
     for number, axis in enumerate(AXES):
         for place, (factor, point) in enumerate(zip(FACTORS, points(options, axis), strict=True)):
             case = case_of(point, options)
