@@ -13,9 +13,9 @@ from vidinternal.engines.account import Account
 from vidinternal.engines.attempt import safe_attempt
 from vidinternal.engines.base import Event
 from vidinternal.engines.many import OWN, Many, Piece, run_many
-from vidinternal.engines.warm import HOLD
 from vidinternal.learn.warm_start.bank import Bank
 from vidinternal.runner.job import Job
+from vidinternal.runner.starts import PLAN
 from vidinternal.stages.base import JobInputs
 
 QUICK = (
@@ -134,7 +134,7 @@ def test_weights_that_are_gone_or_damaged_are_put_back_before_another_starts_fro
 def test_pins_of_a_batch_that_was_killed_hold_until_the_next_one_has_ended(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, stale = tmp_path / "out", f"{HOLD}-w{'0' * 16}"
+    out, stale = tmp_path / "out", f"{PLAN}-w{'0' * 16}"
     bank_of(out).pin(stale, ["w" + "0" * 16 + "-0000"], lapses=False)
 
     class Killed(Exception): ...
@@ -146,8 +146,8 @@ def test_pins_of_a_batch_that_was_killed_hold_until_the_next_one_has_ended(
     with pytest.raises(Killed):
         go(clips, out, monkeypatch, look=kill)
     (own,) = (p for p in pins(out) if p != stale)
-    assert own.startswith(f"{HOLD}-w") and stale in pins(out)
+    assert own.startswith(f"{PLAN}-w") and stale in pins(out)
     monkeypatch.setattr("vidinternal.learn.warm_start.bank.PIN_SECONDS", -1.0)  # as after a clock that jumped by weeks
-    assert bank_of(out)._pinned() >= {f"{own.removeprefix(f'{HOLD}-')}-0000"}
+    assert bank_of(out)._pinned() >= {f"{own.removeprefix(f'{PLAN}-')}-0000"}
     go(clips, out, monkeypatch)
     assert not pins(out)

@@ -97,6 +97,13 @@ def test_a_wrong_set_is_told_like_a_wrong_line() -> None:
         load_pipeline("inpaint", ["masks.dilat=3"])
 
 
+@pytest.mark.parametrize("scale", ["0.5", ".nan", ".inf", "[2, 2, 2]", "two"])
+def test_what_a_setting_may_be_is_told_in_words_of_our_own(scale: str) -> None:
+    with pytest.raises(PipelineError, match=r"scale: a scale lies between 1 and 16") as refused:
+        load_pipeline("upscale", [f"upscale.scale={scale}"])
+    assert "Value error" not in str(refused.value)
+
+
 def test_flow_strides_follow_the_inpainting_method() -> None:
     wants = load_pipeline("inpaint", ["inpaint.method=dip_vid_flow"]).settings()["flow"]["strides"]
     assert wants == [1, 3, 5]

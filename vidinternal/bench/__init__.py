@@ -21,6 +21,7 @@ _SUPPORT = {
     "before_after",
     "camera",
     "cases",
+    "clip_scores",
     "dip_cases",
     "dip_rows",
     "double_dip_cases",

@@ -8,8 +8,6 @@ clips, ``methods`` some rows, ``dip`` among them, which takes minutes a frame; `
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import cv2
@@ -19,12 +17,13 @@ from torch import Tensor
 
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.cases import read_sample, samples
+from vidinternal.bench.clip_scores import QUALITY, judged, means
 from vidinternal.core.contracts import FitContext, Progress, no_progress
 from vidinternal.core.errors import UsageError, nearest
 from vidinternal.core.imaging import ImageTask
 from vidinternal.core.seeds import branch, generator
 from vidinternal.methods import card, image_method
-from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
+from vidinternal.ops.measures import flow_of
 from vidinternal.report.pictures import grid, label, png, to_picture
 from vidinternal.runner.job import pick_device
 from vidinternal.stages.lift.arrays import lift_arrays
@@ -39,16 +38,7 @@ ROWS = ("noisy", "nlm", "nlm temporal", "zs_n2n alone", "zs_n2n", "zs_n2n alone,
 frame for itself with the finisher of ``deflicker=true`` behind it."""
 USUAL = ROWS[:-1]
 _STEADIED = ", deflickered"
-COLUMNS = (
-    Column("method", "method"),
-    Column("psnr", "PSNR dB", 2),
-    Column("ssim", "SSIM", 4),
-    Column("warping_error_e3", "warping error ×10³", 3),
-    Column("truth_e3", "of the truth ×10³", 3),
-    Column("seconds_frame", "seconds a frame", 2),
-    Column("iterations", "iterations", 0),
-)
-_MEANS = tuple(c.key for c in COLUMNS[1:])
+COLUMNS = (*QUALITY, Column("iterations", "iterations", 0))
 
 
 def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
@@ -84,7 +74,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
             each = (time.monotonic() - begun) / len(seen) if name != "noisy" else None
             rows.append(
                 {"case": sample.name, "method": name, "seconds_frame": each, "iterations": steps}
-                | _judged(made, truth, flow)
+                | judged(made, truth, flow)
             )
             cells[name] = made[middle]
         cells["truth"] = truth[middle]
@@ -94,7 +84,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         bench="denoise",
         options=options.model_dump(mode="json"),
         columns=COLUMNS,
-        summary=_summary(rows),
+        summary=means(rows, COLUMNS),
         rows=rows,
         facts={"sigma": SIGMA},
         notes=_notes(options, len(chosen)),
@@ -147,26 +137,6 @@ def _non_local_means(seen: Tensor, *, temporal: bool) -> Tensor:
             done = cv2.fastNlMeansDenoisingColored(frame, None, STRENGTH, STRENGTH, 7, 21)
         made.append(torch.from_numpy(np.asarray(done)).flip(-1).permute(2, 0, 1).float() / 255)
     return torch.stack(made)
-
-
-def _judged(made: Tensor, truth: Tensor, flow: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    everywhere = torch.ones(len(truth), 1, *truth.shape[-2:], dtype=torch.bool)
-    made = (made * 255).round() / 255
-    return {
-        "psnr": round(psnr(made, truth), 3),
-        "ssim": round(ssim(made, truth), 5),
-        "warping_error_e3": round(1e3 * warping_error(made, *flow, everywhere), 4),
-        "truth_e3": round(1e3 * warping_error(truth, *flow, everywhere), 4),
-    }
-
-
-def _summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = []
-    for name in dict.fromkeys(r["method"] for r in rows):
-        mine = [r for r in rows if r["method"] == name]
-        means = {k: fmean(values) for k in _MEANS if (values := [r[k] for r in mine if r.get(k) is not None])}
-        found.append({"method": name, "cases": len(mine), **means})
-    return found
 
 
 def _notes(options: BenchOptions, clips: int) -> tuple[str, ...]:

@@ -142,6 +142,7 @@ def _facts(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     return {
         "dehaze_psnr_over_dark_channel": ahead("dehaze", "psnr", ("double_dip", "dark_channel")),
+        "dehaze_picture_psnr_over_dark_channel": ahead("dehaze, one picture", "psnr", ("double_dip", "dark_channel")),
         "dehaze_warping_error_over_alone": ahead("dehaze", "warping_error_e3", ("double_dip", "double_dip" + ALONE)),
         "segment_iou_over_grabcut": ahead("segment", "iou", ("double_dip", "GrabCut")),
         "watermark_psnr_over_fill": ahead("watermark", "psnr", ("double_dip, no hint", "telea, mark known")),

@@ -20,6 +20,8 @@ from vidinternal.core.contracts import FitContext
 from vidinternal.core.errors import UserError
 from vidinternal.core.seeds import branch
 from vidinternal.methods import image_method
+from vidinternal.methods.double_dip.segment import CUT_AT
+from vidinternal.ops.cut_out import boxed
 from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
 from vidinternal.ops.regions import jaccard
 from vidinternal.ops.spatial_fill import spatial_fill
@@ -31,6 +33,7 @@ from vidinternal.stages.lift.run import LiftSettings
 ALONE = ", every picture by itself"
 STEADIED = ", deflickered"
 """Behind a row's name: the same with the finisher of ``deflicker=true`` behind it."""
+START = "double_dip's start, no network"
 _LEAST_SSIM = 11
 
 
@@ -105,7 +108,8 @@ def dehazed(case: Pair, options: BenchOptions) -> Rows:
         if name in makers:
             # the seconds of these rows are the finisher's own
             makers[name + STEADIED] = lambda n=name: steadied(case.seen, done[n], options)
-    return _pictures("dehaze", case, makers)
+    # means over clips and over pictures would not be of the same cases in every row
+    return _pictures("dehaze" if len(case.seen) > 1 else "dehaze, one picture", case, makers)
 
 
 def unmarked(case: Pair, options: BenchOptions) -> Rows:
@@ -160,9 +164,9 @@ def _pictures(part: str, case: Pair, makers: Mapping[str, Callable[[], Tensor]])
 
 
 def segmented(case: Labelled, options: BenchOptions) -> Rows:
-    """The object of the first and the middle frame from the box around it."""
+    """The object of the middle and the last frame from the box around it."""
     found = Rows()
-    for t in sorted({0, len(case.frames) // 2}):
+    for t in sorted({len(case.frames) // 2, len(case.frames) - 1}):
         truth = torch.from_numpy(case.truth[t])[None, None]
         if not bool(truth.any()):
             continue
@@ -173,8 +177,10 @@ def segmented(case: Labelled, options: BenchOptions) -> Rows:
             "GrabCut": lambda h=hint, t=t: grab_cut(case.frames[t], h[0, 0].isnan().numpy()),
         }
         if wanted(options, "double_dip"):
+            makers[START] = lambda f=frame, h=hint: boxed(f, h.isnan(), CUT_AT)[0, 0].numpy()
             makers["double_dip"] = lambda f=frame, h=hint: _mask(f, h, options)
         if not found.shown:
+            found.shown["frame"] = frame[0]
             found.shown["truth"] = truth[0].float().expand(3, -1, -1)
         for name, make in makers.items():
             began = time.perf_counter()

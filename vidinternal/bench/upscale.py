@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,13 +15,14 @@ from torch import Tensor
 
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.cases import read_sample, samples
+from vidinternal.bench.clip_scores import CLOCK, QUALITY, clock, judged, means
 from vidinternal.core.contracts import FitContext, Progress, no_progress
 from vidinternal.core.errors import UsageError, nearest
 from vidinternal.core.imaging import ImageTask
 from vidinternal.core.seeds import branch
 from vidinternal.methods import card, image_method
 from vidinternal.ops.imresize import imresize
-from vidinternal.ops.measures import flow_of, psnr, ssim, warping_error
+from vidinternal.ops.measures import flow_of
 from vidinternal.report.pictures import grid, label, png, to_picture
 from vidinternal.runner.job import pick_device
 from vidinternal.stages.lift.arrays import lift_arrays
@@ -31,17 +31,11 @@ SCALE = 2
 ROWS = ("bicubic", "lanczos", "zssr alone", "zssr")
 """Interpolation; every frame a picture of its own; carried from frame to frame, as the pipeline does it."""
 COLUMNS = (
-    Column("method", "method"),
-    Column("psnr", "PSNR dB", 2),
-    Column("ssim", "SSIM", 4),
-    Column("warping_error_e3", "warping error ×10³", 3),
-    Column("truth_e3", "of the truth ×10³", 3),
-    Column("seconds_frame", "seconds a frame", 2),
+    *QUALITY,
     Column("later", "seconds a later frame", 2),
     Column("share", "time of zssr alone, share", 3),
     Column("iterations", "iterations", 0),
 )
-_MEANS = tuple(c.key for c in COLUMNS[1:])
 
 
 def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
@@ -76,7 +70,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         for k, name in enumerate(wanted):
             progress((place + k / len(wanted)) / len(chosen), f"{sample.name}: {name}")
             facts, made[name] = _made(name, seen, options, sample.name)
-            mine.append({"case": sample.name, "method": name, **facts, **_judged(made[name], truth, flow)})
+            mine.append({"case": sample.name, "method": name, **facts, **judged(made[name], truth, flow)})
         rows += _related(mine)
         middle = len(truth) // 2
         cells = {"input": seen[middle].repeat_interleave(2, -1).repeat_interleave(2, -2)}
@@ -87,7 +81,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         bench="upscale",
         options=options.model_dump(mode="json"),
         columns=COLUMNS,
-        summary=_summary(rows),
+        summary=means(rows, COLUMNS),
         rows=rows,
         notes=_notes(options, rows),
         pictures=shown,
@@ -104,15 +98,19 @@ def _made(name: str, seen: Tensor, options: BenchOptions, case: str) -> tuple[di
         given["iterations"] = options.iterations
     config = chosen.config.model_validate({"scale": float(SCALE), **given})
     context = FitContext(branch(options.seed, "bench upscale", case), pick_device(options.device))
-    ends: list[float] = [time.monotonic()]
+    now, count = clock(context.device), len(seen)
+    begun = now()
     if name == base:
-        lift_arrays(seen[:1], method, config, context)  # a clip's first frame costs more than those after it
-        ends.append(time.monotonic())
-        lifted = lift_arrays(seen, method, config, context)
-        ends.append(time.monotonic())
-        alone, whole = ends[1] - ends[0], ends[2] - ends[1]
-        later = (whole - alone) / (len(seen) - 1) if chosen.trains and whole > alone else whole / len(seen)
-        facts = {"iterations": lifted.facts.get("iterations"), "seconds_frame": whole / len(seen), "later": later}
+        ends: list[float] = []  # of its pictures: the first costs more than those after it
+
+        def seen_so_far(share: float, text: str) -> None:
+            if text == f"{len(ends) + 1} of {count} pictures":
+                ends.append(now())
+
+        lifted = lift_arrays(seen, method, config, replace(context, progress=seen_so_far))
+        each = (now() - begun) / count
+        later = (ends[-1] - ends[0]) / (count - 1) if len(ends) == count else each
+        facts = {"iterations": lifted.facts.get("iterations") or None, "seconds_frame": each, "later": later}
         return {**facts, "notes": list(lifted.facts.get("notes", ()))[:6]}, lifted.frames
     made, steps = [], 0
     for k, frame in enumerate(seen.split(1)):
@@ -120,19 +118,8 @@ def _made(name: str, seen: Tensor, options: BenchOptions, case: str) -> tuple[di
         result = method.apply(ImageTask(frame, frame), config, own)
         made.append(result.frames)
         steps += result.iterations
-    each = (time.monotonic() - ends[0]) / len(seen)
+    each = (now() - begun) / count
     return {"iterations": steps, "seconds_frame": each, "later": each}, torch.cat(made)
-
-
-def _judged(made: Tensor, truth: Tensor, flow: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    everywhere = torch.ones(len(truth), 1, *truth.shape[-2:], dtype=torch.bool)
-    made = (made * 255).round() / 255
-    return {
-        "psnr": round(psnr(made, truth), 3),
-        "ssim": round(ssim(made, truth), 5),
-        "warping_error_e3": round(1e3 * warping_error(made, *flow, everywhere), 4),
-        "truth_e3": round(1e3 * warping_error(truth, *flow, everywhere), 4),
-    }
 
 
 def _related(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -141,24 +128,14 @@ def _related(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**r, "share": r["seconds_frame"] / alone if alone and r["method"] in learned else None} for r in rows]
 
 
-def _summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = []
-    for name in dict.fromkeys(r["method"] for r in rows):
-        mine = [r for r in rows if r["method"] == name]
-        means: dict[str, float | None] = {
-            k: fmean(values) for k in _MEANS if (values := [r[k] for r in mine if r.get(k) is not None])
-        }
-        means["iterations"] = means.get("iterations") or None
-        found.append({"method": name, "cases": len(mine), **means})
-    return found
-
-
 def _notes(options: BenchOptions, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     clips = len({r["case"] for r in rows})
     notes = [
-        f"Mean over {clips} clips, shrunk by {SCALE} with the antialiased cubic, in 8 bits. zssr alone: every frame as "
-        "a picture of its own, with its eightfold median; zssr: weights go on from frame to frame. Warping error along "
-        f"the truth's flow; {torch.get_num_threads()} threads."
+        f"Mean over {clips} clips of {options.frames} frames, shrunk by {SCALE} with the antialiased cubic, in 8 bits. "
+        "zssr alone: every frame as a picture of its own, with its eightfold median; zssr: weights go on from frame to "
+        "frame. Warping error along "
+        f"the truth's flow; {torch.get_num_threads()} threads.",
+        CLOCK,
     ]
     if "iterations" in options.model_fields_set:
         notes.append(f"Learning was cut short at {options.iterations} iterations on a first picture.")

@@ -44,7 +44,7 @@ NEVER = 2.0
 COLUMNS = (
     Column("method", "network"),
     Column("scheme", "start"),
-    Column("fits", "shots × seeds"),
+    Column("fits", "shots × seeds, steps"),
     Column("similar_iterations", "similar shots: iterations to cold's score, % of cold's"),
     Column("similar_seconds", "seconds, % of cold's"),
     Column("similar_gain", "gain at equal iterations, dB"),
@@ -177,6 +177,7 @@ def compared(shot: Shot, seed: int, scheme: Scheme, trial: Trial, cold: Trial) -
         "scheme": scheme,
         "similar": shot.similar,
         "warm": trial.warm,
+        "steps": cold.curve[-1][0],
         "cold_iterations": whole[0],
         "iterations": None if reached is None else reached[0],
         "iterations_share": NEVER if reached is None else reached[0] / max(1, whole[0]),
@@ -267,7 +268,8 @@ def summarise(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Iterat
 
 
 def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"{len({r['case'] for r in rows})} × {len({r['seed'] for r in rows})}"
+    fits = f"{len({r['case'] for r in rows})} × {len({r['seed'] for r in rows})}"
+    return f"{fits}, {max(r['steps'] for r in rows)}"
 
 
 def _interval(rows: Sequence[Mapping[str, Any]], key: str, random: torch.Generator, *, percent: bool) -> str | None:
@@ -289,10 +291,12 @@ def _interval(rows: Sequence[Mapping[str, Any]], key: str, random: torch.Generat
 
 def _notes(options: BenchOptions, count: int) -> tuple[str, ...]:
     return (
-        f"{count} shots, {options.seeds} seeds, {options.iterations} optimiser steps each (a quarter for the fusion). "
-        f"Medians for shares, means for gains, 95 % bootstrap intervals over shots. A run that never reached the cold "
-        f"run's score counts {NEVER:.0%}. Gains are in the real hole, which nobody trained or stopped on.",
-        "Score: held-out pixels; for the fusion, which learns from those, the real hole. Its cold start is the shipped "
-        "weights, learned on the sample clips. `meta` was learned on the sample clips too: judge it with "
-        "`--set clips=FOLDER`.",
+        f"{count} shots, {options.seeds} seeds; steps are the optimiser's in the longest fit. Medians for shares, "
+        f"means for gains, 95 % bootstrap intervals over shots. A run that never reached the cold run's score counts "
+        f"{NEVER:.0%}. Gains are in what nobody trained or stopped on: the real hole, or the picture before it was "
+        "shrunk or covered with noise or haze.",
+        "Score: held-out pixels of the generator, whose every fit is looked at on its way; the real hole of the "
+        "fusion, which learns from held-out ones and whose cold start are the shipped weights; the truth of image "
+        "methods, each of whose fits of a tenth, a quarter and all of the steps is one of its own. `meta` was learned "
+        "on the sample clips: judge it with `--set clips=FOLDER`.",
     )

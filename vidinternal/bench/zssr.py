@@ -8,7 +8,6 @@ short where it is given.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
+from vidinternal.bench.clip_scores import CLOCK, clock
 from vidinternal.bench.zssr_cases import BARS, PUBLISHED, SCALE, SET5, Small, cases, published_pairs, small
 from vidinternal.core.contracts import FitContext, Progress, no_progress
 from vidinternal.core.errors import UsageError, nearest
@@ -98,9 +98,10 @@ def _warm_up(methods: Sequence[str], options: BenchOptions) -> None:
 
 def measured(case: Small, method: str, options: BenchOptions) -> tuple[dict[str, Any], Tensor]:
     """One row, and the picture."""
-    begun = time.monotonic()
+    now = clock(pick_device(options.device))
+    begun = now()
     result = _maker(method, options)(case)
-    seconds = time.monotonic() - begun
+    seconds = now() - begun
     level, alike = case.score(result.frames)
     trained = result.iterations > 0
     row: dict[str, Any] = {
@@ -174,7 +175,8 @@ def _notes(options: BenchOptions, rows: Sequence[dict[str, Any]]) -> list[str]:
     count = len({row["case"] for row in rows})
     notes = [
         f"Mean over {count} pictures; Y-PSNR of 8 bits without {SCALE} border pixels. sigma2 and variance2: a Gaussian "
-        f"that is known, of standard deviation 2 and 1.41, every second pixel kept; {torch.get_num_threads()} threads."
+        f"that is known, of standard deviation 2 and 1.41, every second pixel kept; {torch.get_num_threads()} threads.",
+        CLOCK,
     ]
     if {"width", "height"} & options.model_fields_set:
         notes.append("Parts of the pictures: not to be compared with published figures.")

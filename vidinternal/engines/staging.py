@@ -59,13 +59,13 @@ def run_staged(job: StagedJob, observer: Observer | None, stop: Stop | None, att
         if job.mask_url and inputs.mask is not None:
             _fetched(job.mask_url, inputs.mask)
         groups, bank = _starts(job)
-        with _fetched_groups(job.bank_url, bank, groups):
-            outcome = attempt(replace(job), observer, stop)
-        if outcome.result is None:
-            return outcome
-        group = (outcome.result.record.get("warm_start") or {}).get("group")
-        if job.bank_url and bank is not None and group:
-            _put_group(job.bank_url, bank, group)
+        with _passing_weights(job.bank_url, bank, groups) as hold:
+            outcome = attempt(replace(job, hold=hold or job.hold), observer, stop)
+            if outcome.result is None:
+                return outcome
+            group = (outcome.result.record.get("warm_start") or {}).get("group")
+            if job.bank_url and bank is not None and group:
+                _put_group(job.bank_url, bank, group)
         if job.output_url:
             _put_result(job.output_url, inputs.destination)
     except UserError as error:
@@ -118,23 +118,26 @@ def _files_of_group(names: Sequence[str], group: str) -> list[str]:
 
 
 @contextmanager
-def _fetched_groups(url: str, folder: Path | None, groups: Sequence[str]) -> Iterator[None]:
-    """Have these groups in this machine's bank for as long as the block lasts."""
-    if not url or folder is None or not groups:
-        yield
+def _passing_weights(url: str, folder: Path | None, groups: Sequence[str]) -> Iterator[str]:
+    """Have these groups in this machine's bank for as long as the block lasts.
+
+    Gives the name by which weights of the job's own are held there until they are at their URL.
+    """
+    if not url or folder is None:
+        yield ""
         return
-    bank, who, names = Bank(folder), f"fetched-{uuid.uuid4().hex}", Place(url).names()
-    here = {group: _files_of_group(list(names), group) for group in groups}
-    bank.pin(who, [PurePosixPath(n).stem for files in here.values() for n in files if n.startswith("entries/")])
+    bank, hold = Bank(folder), f"staged-{uuid.uuid4().hex}"
     try:
-        # weights first: an entry speaks of weights that are there
-        for name in sorted((n for files in here.values() for n in files), reverse=True):
+        names = Place(url).names() if groups else {}
+        files = sorted((n for g in groups for n in _files_of_group(list(names), g)), reverse=True)
+        bank.pin(hold, [PurePosixPath(n).stem for n in files if n.startswith("entries/")])
+        for name in files:  # weights first: an entry speaks of weights that are there
             if not (folder / name).exists():
                 make_folder((folder / name).parent)
                 Place(names[name]).fetch(folder / name)
-        yield
+        yield hold
     finally:
-        bank.unpin(who)
+        bank.unpin_all(hold)
 
 
 def _put_group(url: str, bank: Path, group: str) -> None:

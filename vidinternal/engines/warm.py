@@ -14,11 +14,7 @@ from vidinternal.learn.warm_start.bank import DEFAULT_LIMIT, Bank
 from vidinternal.methods import card
 from vidinternal.runner.job import Job
 from vidinternal.runner.spec import PipelineSpec, load_pipeline
-from vidinternal.runner.starts import pin_of
-
-HOLD = "plan"
-"""Whose pins a batch's are. They do not lapse: a batch may take weeks. The bank is that of one output folder, which one
-batch at a time has locked, and a batch that comes to its end gives all of them up."""
+from vidinternal.runner.starts import PLAN, pin_of
 
 
 @cache
@@ -68,7 +64,7 @@ class Warm:
         stage = carrying(spec_of(job.pipeline, job.sets))
         starts = f"{stage}.starts=[{', '.join(groups)}]"
         sets = (*job.sets, f"{stage}.bank={self.bank}", starts)
-        made = replace(job, sets=sets, hold=HOLD if followed else "")
+        made = replace(job, sets=sets, hold=PLAN if followed and not self.url else "")
         return replace(made, bank_url=self.url) if isinstance(made, StagedJob) else made
 
     def lacks(self, row: Row) -> bool:
@@ -77,7 +73,7 @@ class Warm:
             return False
         bank = Bank(self.bank, self.limit)
         with suppress(OSError):  # a disk without room for a pin may still have the weights
-            bank.pin(pin_of(HOLD, row.group), [e.name for e in bank.group(row.group)], lapses=False)
+            bank.pin(pin_of(PLAN, row.group), [e.name for e in bank.group(row.group)], lapses=False)
         return not bank.holds(row.group, row.weights)
 
     def release(self, rows: Sequence[Row]) -> None:
@@ -85,7 +81,7 @@ class Warm:
         bank = Bank(self.bank, self.limit)
         for row in rows:
             if row.group:
-                bank.unpin(pin_of(HOLD, row.group))
+                bank.unpin(pin_of(PLAN, row.group))
 
     def crowded(self) -> bool:
         """Whether chains that have begun should come to their end before others begin: the bank is over its bound."""
@@ -94,4 +90,4 @@ class Warm:
 
 def release_all(bank: Path) -> None:
     """A plan has come to its end: nothing in the bank of its output folder is kept for it."""
-    Bank(bank).unpin_all(f"{HOLD}-")
+    Bank(bank).unpin_all(f"{PLAN}-")

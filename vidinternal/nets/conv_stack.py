@@ -75,8 +75,7 @@ class ConvStack(nn.Module):
         fold, (height, width), gain = self.shape.fold, x.shape[-2:], self.shape.detail
         hidden = x
         if gain:
-            mean = nn_functional.avg_pool2d(x, _MEAN, 1, _MEAN // 2, count_include_pad=False)
-            hidden = (x - mean) * gain
+            hidden = (x - _mean_around(x)) * gain
         if fold > 1:
             hidden = nn_functional.pad(hidden, (0, -width % fold, 0, -height % fold), mode="replicate")
             hidden = nn_functional.pixel_unshuffle(hidden, fold)
@@ -85,3 +84,10 @@ class ConvStack(nn.Module):
         if fold > 1:
             hidden = nn_functional.pixel_shuffle(hidden, fold)[..., :height, :width]
         return x + hidden.float() / (gain or 1.0)
+
+
+def _mean_around(x: Tensor) -> Tensor:
+    """Mean over the :data:`_MEAN` x :data:`_MEAN` pixels around each, fewer at the borders: rows, then columns."""
+    for tall, wide in ((_MEAN, 1), (1, _MEAN)):
+        x = nn_functional.avg_pool2d(x, (tall, wide), 1, (tall // 2, wide // 2), count_include_pad=False)
+    return x

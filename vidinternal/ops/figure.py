@@ -124,19 +124,38 @@ def _middle(region: Tensor) -> Tensor:
 def _from_mask(before: Tensor, valid: Tensor | None) -> Figure:
     """The mask before without a band along its outline; where the flow cannot be trusted it says less."""
     mask = before > 0.5
-    area = float(mask.sum())
     nothing = torch.zeros_like(mask)
-    if area == 0:
+    if not bool(mask.any()):
         return Figure(nothing, ~nothing, "the mask before", lost=True)
-    outside = ~_grown(mask, max(LEAST_MARGIN, round(OUTER * area**0.5)))
-    band, inside = max(LEAST_MARGIN, round(INNER * area**0.5)), nothing
-    while band and not bool(inside.any()):
-        inside = ~_grown(~mask, band)
-        band //= 2
-    inside = inside if bool(inside.any()) else mask
+    inside, outside = within(mask, INNER), without(mask, OUTER)
     if valid is not None:
         inside, outside = inside & valid if bool((inside & valid).any()) else inside, outside & valid
     return Figure(inside, outside, "the mask before")
+
+
+def within(mask: Tensor, share: float) -> Tensor:
+    """``1 1 H W`` bool: a mask without a band along its outline, thinner where nothing would be left of it.
+
+    Args:
+        mask: ``1 1 H W`` bool, not empty.
+        share: Width of the band as a share of the root of the mask's area.
+    """
+    band = _band(mask, share)
+    while band:
+        inside = ~_grown(~mask, band)
+        if bool(inside.any()):
+            return inside
+        band //= 2
+    return mask
+
+
+def without(mask: Tensor, share: float) -> Tensor:
+    """``1 1 H W`` bool: all that is farther from a mask than so large a share of the root of its area."""
+    return ~_grown(mask, _band(mask, share))
+
+
+def _band(mask: Tensor, share: float) -> int:
+    return max(LEAST_MARGIN, round(share * float(mask.sum()) ** 0.5))
 
 
 def _grown(mask: Tensor, radius: int) -> Tensor:

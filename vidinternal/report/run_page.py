@@ -81,6 +81,7 @@ class RunPage:
         self.kept = Intermediate(run, decode.scan(run.info) if decode is not None else "progressive")  # pyright: ignore[reportAttributeAccessIssue]
         self.facts: list[FrameFacts] = list(self.kept.survey())
         self.worst = worst_frames([f.quality for f in self.facts])
+        self.left = self._left()
         self.no_film = ""
         self.film = self._film(result.destination)
 
@@ -90,12 +91,20 @@ class RunPage:
         starts = [s.start for s in self.kept.windows.shots] if self.kept.windows else [0]
         # what is told of every frame of a very long clip takes room as well
         room = max(ROOM // 2, ROOM - BYTES_A_FRAME * len(self.facts))
-        wanted = Wanted(self.worst, starts, largest, room)
+        wanted = Wanted((*self.worst, *(i for i in self.left if i not in self.worst)), starts, largest, room)
         try:
             return make_film(Reel(self.run.info, probe_result(destination, self.run.info)), self.kept, wanted)
         except MediaError as error:
             self.no_film = f"The pictures cannot be shown: {error.message}"
             return Film((16, 9), 0)
+
+    def _left(self) -> dict[int, str]:
+        """What the frames that most likely show something left behind look like, by frame, each from another part."""
+        told = {e["frame"]: ", ".join(e["looks_like"]) for e in self.record.get("leftovers", ())}
+        scores: list[float | None] = [None] * max(len(self.facts), *(i + 1 for i in told), 0) if told else []
+        for entry in self.record.get("leftovers", ()):
+            scores[entry["frame"]] = -entry.get("score", 0.0)
+        return {index: told[index] for index in sorted(worst_frames(scores))}
 
     def context(self) -> dict[str, Any]:
         """What the template asks for."""
@@ -120,6 +129,8 @@ class RunPage:
             "timeline": timeline(self.facts, windows, width * height) if windows and self._filled() else None,
             "quality_told": self._quality_told(),
             "worst": [self._mark(index) for index in self.worst],
+            "left": [{"index": index, "told": told} for index, told in self.left.items()],
+            "left_of": len(self.record.get("leftovers", ())),
             "windows": list(self._windows()),
             "remade": self.remade,
             "told": list(told_rows(self.record)) if self.remade else [],

@@ -242,7 +242,8 @@ def _validate(model: type[StrictModel], given: Mapping[str, Any], owner: str, fo
         for problem in error.errors():
             place = ".".join(str(p) for p in problem["loc"]) or owner
             key = str(problem["loc"][0]) if problem["loc"] else ""
-            found(key, f"{owner}.{place}: {problem['msg']}, got {problem['input']!r}")
+            told = problem["msg"].removeprefix("Value error, ")  # what our own validators raise
+            found(key, f"{owner}.{place}: {told}, got {problem['input']!r}")
         return None
 
 

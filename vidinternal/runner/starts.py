@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 RECENT = 64
 """Windows of the clip itself that are looked at; a long clip has thousands, and those far back look like others too."""
+PLAN = "plan"
+"""Whose pins a batch's are. They do not lapse: a batch may take weeks. The bank is that of one output folder, which one
+batch at a time has locked, and a batch that comes to its end gives all of them up."""
 Listed = tuple[tuple[str, str], ...]
 """Names of entries and digests of their weights."""
 
@@ -227,7 +230,8 @@ def _put_all(run: Run, stage: Stage, bank: Bank) -> None:
     found = _worth_keeping(run, stage)
     if run.job.hold and found:
         # before they are put: between that and a pin, another writer may have removed them
-        bank.pin(pin_of(run.job.hold, group_of(run, stage)), [about.name for about, _ in found], lapses=False)
+        names = [about.name for about, _ in found]
+        bank.pin(pin_of(run.job.hold, group_of(run, stage)), names, lapses=run.job.hold != PLAN)
     for about, place in found:
         there = bank.get(about.name)
         if there is not None and bank.whole(there):

@@ -170,7 +170,7 @@ class PerFrame(Stage):
         facts |= {"description": list(looked) if looked else None}
         carried = lift.carried()
         if self.config.deflicker:
-            carried["deflicker"] = window.deflicker(facts, fit, (before or {}).get("deflicker"))
+            carried["deflicker"] = window.deflicker(facts, fit, before)
         patches = Patches.whole(window.planes, (window.out.height, window.out.width))
         return {"made": Made(facts, window.layers, carried, lift.weights or {}), "patches": patches}
 

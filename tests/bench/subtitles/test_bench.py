@@ -12,12 +12,12 @@ import torch
 from vidinternal.bench.base import BenchOptions, BenchResult
 from vidinternal.bench.cases import Sample
 from vidinternal.bench.subtitles import bench, ours, read
-from vidinternal.bench.subtitles.bench import OURS, against, false_alarms, run, summary
+from vidinternal.bench.subtitles.bench import OURS, against, false_alarms, row_names, run, summary
 from vidinternal.bench.subtitles.cases import BurntCase, Plan, overlays
 from vidinternal.bench.subtitles.fonts import BUILT_IN
 from vidinternal.bench.subtitles.ours import Searched, changed_samples
 from vidinternal.bench.subtitles.read import Readings
-from vidinternal.bench.subtitles.rows import ROWS, FoundEvent, Removed, delogo, run_row
+from vidinternal.bench.subtitles.rows import ON_FOUND, ROWS, FoundEvent, Removed, delogo, run_row
 from vidinternal.bench.subtitles.score import cer, edits, judge, mask_score, match_events, residue
 from vidinternal.core.errors import PipelineError, UsageError
 from vidinternal.media.synthetic import lossy_film
@@ -148,6 +148,21 @@ def test_the_cheap_rows_change_their_boxes_alone_and_take_the_text_away(name: st
     assert torch.equal(torch.where(boxes, 0, removed.frames), torch.where(boxes, 0, seen))
     assert max(residue(removed.frames.numpy(), made)) < 0.6
     assert removed.masks is None and removed.events is None
+
+
+@pytest.mark.parametrize("name", ON_FOUND)
+def test_rows_on_what_was_found_fill_that_alone_and_need_it(name: str) -> None:
+    made = case("fade", frames=6)
+    seen = burnt(made)
+    y0, y1, x0, x1 = made.area
+    touched = torch.from_numpy(made.touched[:, None, y0:y1, x0:x1].copy())
+    removed = run_row(name, made, seen, made.touched)
+    assert torch.equal(torch.where(touched, 0, removed.frames), torch.where(touched, 0, seen))
+    assert max(residue(removed.frames.numpy(), made)) < 0.6
+    assert torch.equal(run_row(name, made, seen, np.zeros_like(made.touched)).frames, seen)
+    with pytest.raises(UsageError, match="what the program found"):
+        run_row(name, made, seen)
+    assert row_names(SMALL.model_copy(update={"methods": (name,)})) == (OURS, name)
 
 
 def test_samples_that_differ_are_counted_in_the_frames_asked_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from vidinternal.bench.cases import Sample
 from vidinternal.bench.subtitles import fonts as fonts_module
 from vidinternal.bench.subtitles.bench import DEFAULT_CASES, default_cases, row_names, with_defaults
 from vidinternal.bench.subtitles.cases import (
+    LARGER,
     LAYOUTS,
     SCRIPTS,
     BurntCase,
@@ -50,14 +51,21 @@ def test_every_clip_meets_every_style_and_the_names_tell_them_apart(fonts: Path)
     every = plans(SMALL)
     assert len({p.name for p in every}) == len(every)
     for clip in {p.sample.name for p in every}:
-        signs = {"sign"} if clip.endswith("-pan") else set()
-        assert {p.style for p in every if p.sample.name == clip} == {*STYLES, "logo", "clean"} | signs
+        assert {p.style for p in every if p.sample.name == clip} == {*STYLES, "logo", "clean", "sign"}
     picked, notes = chosen(with_defaults(BenchOptions()), fonts)
     assert len(picked) == len(DEFAULT_CASES) and not notes
     assert {p.style for p in picked} == {*STYLES, "logo", "clean", "sign"}
     assert {p.layout for p in picked} - {""} == set(LAYOUTS)
     assert {s for p in picked for s in p.scripts} == set(SCRIPTS) == set(texts()["scripts"])
-    assert sum(p.style == "clean" for p in picked) == 5
+    assert sum(p.style == "clean" for p in picked) == 5 and sum(p.style == "sign" for p in picked) >= 5
+    assert {p.rows for p in picked} == {0, *LARGER}
+
+
+def test_larger_pictures_have_the_same_shape_and_fewer_frames() -> None:
+    plan = next(p for p in plans(SMALL) if p.rows == LARGER[0])
+    own = plan.options(SMALL)
+    assert (own.height, own.width, own.frames) == (720, 1080, 5) and plan.name == "flower@720/outlined-latin-top"
+    assert Plan(FLOWER, "clean").options(SMALL) is SMALL
 
 
 def test_every_script_has_sentences_of_one_and_of_two_lines() -> None:
@@ -107,7 +115,7 @@ def test_defaults_yield_to_what_was_given(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     own = default_cases(BenchOptions(clips=tmp_path))
     assert [n for n in own if n.endswith("/clean")] == ["one/clean", "two/clean"]
-    assert sum("logo" in n for n in own) == 1 and len(own) == 5
+    assert sum("logo" in n for n in own) == 1 and len(own) == 7 and not any("@" in n for n in own)
 
 
 def test_a_clip_is_read_at_the_size_and_no_longer_than_it_is() -> None:

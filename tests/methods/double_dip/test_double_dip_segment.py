@@ -12,7 +12,8 @@ from vidinternal.core.errors import BudgetError, MaskError, UsageError
 from vidinternal.core.imaging import ImageResult, ImageTask, Previous
 from vidinternal.methods import image_method
 from vidinternal.methods.double_dip.config import SegmentConfig
-from vidinternal.methods.double_dip.segment import schedule
+from vidinternal.methods.double_dip.segment import _begun, schedule
+from vidinternal.ops.figure import figure
 
 HEIGHT, WIDTH = 40, 56
 DISC = (slice(12, 30), slice(20, 40))
@@ -114,3 +115,30 @@ def test_presets_say_what_settings_do_not() -> None:
     assert fast.apart + fast.together < 600
     own = schedule(SegmentConfig(preset="faithful", iterations=90, learning_rate=0.1, side=64))
     assert (own.apart, own.together, own.warm, own.rate, own.side) == (30, 60, 90, 0.1, 64)
+
+
+def test_a_box_begins_from_what_is_cut_out_of_it() -> None:
+    picture, truth = _scene()
+    known = _begun(picture, _box(), figure(picture, _box()))
+    assert bool(known.inside.any()) and not bool((known.inside & ~truth).any())
+    assert not bool((known.outside & truth).any())
+    opened = ~(known.inside | known.outside)
+    assert 0 < int(opened.sum()) < int((_box() != 0).sum()), "a band along the outline is left to the layers"
+    assert bool(known.outside[_box() == 0].all())
+
+
+def test_what_a_person_pointed_at_is_begun_from_as_it_is() -> None:
+    picture, truth = _scene()
+    strokes = _box()
+    strokes[..., 18:24, 26:34] = 1.0
+    known = figure(picture, strokes)
+    assert _begun(picture, strokes, known) is known
+    scribble = torch.full_like(strokes, torch.nan)
+    scribble[truth] = 1.0
+    assert _begun(picture, scribble, known) is known, "nothing is said of what is outside"
+
+
+def test_the_published_schedule_begins_without_a_cut() -> None:
+    assert schedule(SegmentConfig(preset="faithful")).start == "unlike"
+    assert schedule(SegmentConfig()).start == "cut"
+    assert schedule(SegmentConfig(start="unlike")).start == "unlike"

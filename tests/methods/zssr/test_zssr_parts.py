@@ -28,6 +28,7 @@ from vidinternal.ops.imresize import imresize
 from vidinternal.ops.kernels import anisotropic_gaussian, centre_of_mass, gaussian_kernel, kernel_shift, wanted_centre
 
 CPU = torch.device("cpu")
+SIZES = ((192, 112), (384, 224), (640, 360), (1280, 720))
 
 
 def textured(height: int, width: int) -> Tensor:
@@ -232,6 +233,9 @@ def test_a_kernel_noise_and_a_clip_change_the_recipe_as_published() -> None:
     assert noisy.back_projection == 0 and not noisy.augmentation.rotation and not noisy.prepared
     assert (noisy.augmentation.min_scale, noisy.augmentation.shear, noisy.augmentation.scale_difference) == (0.75, 0, 0)
     assert recipe(Config(), None, clip=True, device=CPU).ensemble == 1
+    copies = [recipe(Config(), None, clip=True, device=CPU, pixels=w * h).ensemble for w, h in SIZES]
+    assert copies == [8, 4, 2, 1] and recipe(Config(), None, clip=False, device=CPU, pixels=10**7).ensemble == 8
+    assert recipe(Config(noise_std=0.01), None, clip=True, device=CPU, pixels=99).ensemble == 1
     assert recipe(Config(ensemble=4), None, clip=True, device=CPU).ensemble == 4
 
 

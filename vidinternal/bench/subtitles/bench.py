@@ -1,7 +1,7 @@
 """Bench ``subtitles``: real text burnt into clean clips, and how well the program finds and removes it.
 
-The program gets a lossy file and nothing else. The other rows are given the true boxes, and are judged on the pictures
-they make, not on a file.
+The program gets a lossy file and nothing else. The other rows are given the true boxes, or the pixels that the program
+found, and are judged on the pictures they make, not on a file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vidinternal.bench.subtitles.cases import CRF, UNTOUCHED_STYLES, BurntCase, 
 from vidinternal.bench.subtitles.draw import STYLES
 from vidinternal.bench.subtitles.ours import read_area, run_ours
 from vidinternal.bench.subtitles.read import Reader, Readings, reader
-from vidinternal.bench.subtitles.rows import ROWS, UNTOUCHED, Removed, run_row
+from vidinternal.bench.subtitles.rows import ON_FOUND, ROWS, UNTOUCHED, Removed, run_row
 from vidinternal.bench.subtitles.score import judge
 from vidinternal.bench.subtitles.sheet import sheet
 from vidinternal.core.contracts import Progress, no_progress
@@ -37,9 +37,10 @@ DEFAULT_CASES = (
     "bunny/plain",
     "snow/outlined",
     "flower-pan/logo",
+    "bunny@720/outlined",
+    "snow@1080/outlined",
     *(f"{clip}/clean" for clip in ("flower", "person", "bottles", "bunny", "snow")),
-    "flower-pan/sign",
-    "person-pan/sign",
+    *(f"{clip}/sign" for clip in ("flower", "person", "bottles", "bunny", "snow", "flower-pan", "person-pan")),
 )
 """Every style, script and layout once or more."""
 MEASURES = (
@@ -130,7 +131,8 @@ def default_cases(options: BenchOptions) -> tuple[str, ...]:
     every = plans(options)
     clips = list(dict.fromkeys(p.sample.name for p in every))
     styles = {clip: list(STYLES)[k % len(STYLES)] for k, clip in enumerate(clips)}
-    picked = (p for p in every if p.style in (*UNTOUCHED_STYLES, styles[p.sample.name]) or p == _first_logo(every))
+    own = (p for p in every if not p.rows)
+    picked = (p for p in own if p.style in (*UNTOUCHED_STYLES, styles[p.sample.name]) or p == _first_logo(every))
     return tuple(p.name for p in picked)
 
 
@@ -144,11 +146,14 @@ def row_names(options: BenchOptions) -> tuple[str, ...]:
     Raises:
         UsageError: There is no row of a name that was asked for.
     """
-    known = (OURS, *ROWS, UNTOUCHED)
+    known = (OURS, *ROWS, *ON_FOUND, UNTOUCHED)
     for name in options.methods:
         if name not in known:
             raise UsageError(f"row '{name}'", expected="a row", got=repr(name), hint=nearest(name, known))
-    return options.methods or known
+    if not options.methods:
+        return known
+    needs = OURS not in options.methods and any(name in ON_FOUND for name in options.methods)
+    return tuple(n for n in known if n in options.methods or (needs and n == OURS))
 
 
 def run_case(
@@ -164,7 +169,9 @@ def run_case(
     for name in names:
         row: dict[str, Any] = {"case": case.name, "method": name}
         try:
-            removed = run_ours(case, source, folder, options) if name == OURS else run_row(name, case, seen)
+            found = None if OURS not in results else results[OURS].masks
+            own = name == OURS
+            removed = run_ours(case, source, folder, options) if own else run_row(name, case, seen, found)
         except UserError as error:
             rows.append(row | {"failed": error.message})
             continue
@@ -248,7 +255,8 @@ def against(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if row.get("text_psnr") is not None:
             scores.setdefault(row["case"], {})[row["method"]] = row["text_psnr"]
     found: dict[str, Any] = {}
-    for name, beside in (("telea", ("box + Telea",)), ("best_of_each", tuple(ROWS))):
+    rivals = {"telea": ("box + Telea",), "best_of_each": tuple(ROWS), "found": ("found + propagation",)}
+    for name, beside in rivals.items():
         gains = []
         for own in scores.values():
             others = [own[b] for b in beside if b in own]
@@ -264,12 +272,14 @@ def _notes(options: BenchOptions, rows: Sequence[Mapping[str, Any]], facts: Mapp
     words = [
         f"{burnt} cases with overlays, up to {options.frames} frames each; the input of all rows is H.264, crf {CRF}. "
         f"`{OURS}` had {options.seconds:g} s a case, was told nothing and is judged on the file it wrote; the rows "
-        "with a box were given the true boxes, which is an advantage, and wrote no file.",
+        "with a box were given the true boxes, the `found` rows the pixels that the program found; they wrote no file. "
+        "Clips stand still but for `-pan`; pictures larger than the clips are enlarged.",
         "Box: around every true overlay and 2 pixels more; glyph: opacity above 0.05 and 1 pixel more, which is also "
         "what pixels found and right are counted on. Edges left: 1 as it was, 0 gone. Still read: of the overlays that "
         "the OCR engine reads in the input and not in the clean clip.",
     ]
-    for key, what in (("telea", "box + Telea"), ("best_of_each", "the best row with a box of each case")):
+    beside = {"telea": "box + Telea", "best_of_each": "the best row with a box of each case"}
+    for key, what in {**beside, "found": "propagation on the same pixels"}.items():
         if key in facts["against"]:
             own = facts["against"][key]
             words.append(f"Box PSNR against {what}: {own['mean']:+.2f} dB, worst case {own['worst']:+.2f} dB.")

@@ -34,6 +34,8 @@ TOUCHED = 0.05
 """Opacity above which a pixel counts as touched."""
 LETTERS = 0.062
 """Size of letters as a share of the picture's height."""
+LARGER = (720, 1080)
+"""Heights of the cases that are larger than the bench's own; their pictures are enlarged, so softer than a camera's."""
 _MARGIN = 48
 
 
@@ -46,17 +48,27 @@ class Plan:
         style: A key of ``STYLES``, or ``logo``; or ``clean`` for nothing at all, ``sign`` for a sign in the scene.
         scripts: Of the sentences; the second is that of the second language.
         layout: One of ``LAYOUTS``; empty for the others.
+        rows: Height of the picture; 0 for the bench's own.
     """
 
     sample: Sample
     style: str
     scripts: tuple[str, ...] = ()
     layout: str = ""
+    rows: int = 0
 
     @property
     def name(self) -> str:
-        """``clip/style-scripts-layout``."""
-        return f"{self.sample.name}/" + "-".join((self.style, *self.scripts, *([self.layout] if self.layout else [])))
+        """``clip/style-scripts-layout``; ``clip@rows/...`` for another size than the bench's."""
+        clip = f"{self.sample.name}@{self.rows}" if self.rows else self.sample.name
+        return f"{clip}/" + "-".join((self.style, *self.scripts, *([self.layout] if self.layout else [])))
+
+    def options(self, options: BenchOptions) -> BenchOptions:
+        """Those of the bench, for a larger picture with half the frames."""
+        if not self.rows:
+            return options
+        wide = round(options.width * self.rows / options.height / 2) * 2
+        return options.model_copy(update={"height": self.rows, "width": wide, "frames": max(2, options.frames // 2)})
 
 
 @dataclass(frozen=True)
@@ -136,15 +148,14 @@ def grown(box: Box, by: int, size: tuple[int, int]) -> Box:
 
 def plans(options: BenchOptions) -> list[Plan]:
     """Every case there is: each clip with each style, scripts and layouts taken in turn; with a logo; clean."""
-    every = []
+    every: list[Plan] = []
     for k, sample in enumerate(samples(options)):
         for j, style in enumerate(STYLES):
             layout = LAYOUTS[(2 * k + j) % len(LAYOUTS)]
             own = [SCRIPTS[(k + j + i) % len(SCRIPTS)] for i in range(2 if layout == "both" else 1)]
             every.append(Plan(sample, style, tuple(own), layout))
-        every += [Plan(sample, "logo", ("latin",)), Plan(sample, "clean")]
-        if sample.pan:  # where nothing moves, a sign and an overlay that never leaves are the same picture
-            every.append(Plan(sample, "sign", ("latin",)))
+        every += [Plan(sample, "logo", ("latin",)), Plan(sample, "clean"), Plan(sample, "sign", ("latin",))]
+        every += [Plan(sample, "outlined", ("latin",), "top", rows) for rows in LARGER if rows > options.height]
     return every
 
 
@@ -213,11 +224,11 @@ def cases(wanted: Sequence[Plan], options: BenchOptions) -> Iterator[BurntCase]:
     Raises:
         UsageError: A clip or a font is not there.
     """
-    read: tuple[tuple[Sample, str], np.ndarray, Fraction] | None = None
+    read: tuple[tuple[Sample, str, int], np.ndarray, Fraction] | None = None
     for plan in wanted:
-        sign = plan.scripts[0] if plan.style == "sign" else ""
-        if read is None or read[0] != (plan.sample, sign):
-            read = ((plan.sample, sign), *read_clean(plan.sample, options, sign))
+        what = plan.sample, plan.scripts[0] if plan.style == "sign" else "", plan.rows
+        if read is None or read[0] != what:
+            read = (what, *read_clean(plan.sample, plan.options(options), what[1]))
         _, clean, rate = read
         size = clean.shape[-2], clean.shape[-1]
         yield BurntCase(plan.name, clean, overlays(plan, len(clean), size), rate)

@@ -1,4 +1,4 @@
-"""What subtitles are removed with today: the true box filled by cheap means."""
+"""What subtitles are removed with today: the true box filled by cheap means; and the same means on what was found."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vidinternal.bench.score import case_flow
 from vidinternal.bench.subtitles.cases import BurntCase, grown
 from vidinternal.bench.subtitles.draw import Box
 from vidinternal.core.contracts import FitContext, InpaintTask
+from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import branch
 from vidinternal.methods import card, inpaint_method
 from vidinternal.ops.resample import destroy
@@ -100,10 +101,19 @@ def box_delogo(case: BurntCase, seen: Tensor) -> Tensor:
     return torch.from_numpy(frames)
 
 
-def box_filled(method: str, case: BurntCase, seen: Tensor) -> Tensor:
-    """Every true box by an inpainting method that does not train."""
+def filled(method: str, case: BurntCase, seen: Tensor, where: np.ndarray) -> Tensor:
+    """What is masked by an inpainting method that does not train.
+
+    Args:
+        method: Its name.
+        case: The case.
+        seen: ``T 3 h w``, the input inside its area.
+        where: ``T H W`` bool, what to fill.
+    """
     y0, y1, x0, x1 = case.area
-    masks = torch.from_numpy(case.boxes[:, None, y0:y1, x0:x1].copy())
+    masks = torch.from_numpy(where[:, None, y0:y1, x0:x1].copy())
+    if not masks.any():
+        return seen
     chosen = card(method, "inpaint")
     device = torch.device("cpu")
     flow = case_flow(make_case(case.name, seen, masks), chosen.flow_strides, device)
@@ -114,7 +124,7 @@ def box_filled(method: str, case: BurntCase, seen: Tensor) -> Tensor:
 
 
 def _filled(method: str) -> Callable[[BurntCase, Tensor], Tensor]:
-    return lambda case, seen: box_filled(method, case, seen)
+    return lambda case, seen: filled(method, case, seen, case.boxes)
 
 
 ROWS: dict[str, Callable[[BurntCase, Tensor], Tensor]] = {
@@ -125,18 +135,30 @@ ROWS: dict[str, Callable[[BurntCase, Tensor], Tensor]] = {
 }
 """By name: each gets the case, of which it may use the true boxes, and the input inside its area, ``T 3 h w``."""
 
+ON_FOUND = {"found + Telea": "telea", "found + propagation": "propagation"}
+"""By name: methods that fill the pixels that the program found, so that what they know is what it knows."""
+
 UNTOUCHED = "input"
 """The row that leaves everything as it is."""
 
 
-def run_row(name: str, case: BurntCase, seen: Tensor) -> Removed:
+def run_row(name: str, case: BurntCase, seen: Tensor, found: np.ndarray | None = None) -> Removed:
     """Run one of the cheap rows.
 
     Args:
-        name: A key of :data:`ROWS`, or :data:`UNTOUCHED`.
+        name: A key of :data:`ROWS` or :data:`ON_FOUND`, or :data:`UNTOUCHED`.
         case: Whose true boxes it gets.
         seen: ``T 3 h w`` float32 RGB, the lossy input inside the case's area.
+        found: ``T H W`` bool, the pixels that the program found, for rows that are given these.
+
+    Raises:
+        UsageError: The row needs the program's pixels, and there are none.
     """
     began = time.monotonic()
-    frames = seen if name == UNTOUCHED else ROWS[name](case, seen)
+    if name in ON_FOUND:
+        if found is None:
+            raise UsageError(f"row '{name}'", expected="what the program found", got="a program that failed")
+        frames = filled(ON_FOUND[name], case, seen, found)
+    else:
+        frames = seen if name == UNTOUCHED else ROWS[name](case, seen)
     return Removed(frames, time.monotonic() - began)

@@ -23,7 +23,8 @@ from vidinternal.methods.double_dip.config import SegmentConfig
 from vidinternal.methods.double_dip.fit import Fit, FitSettings, Outcome, Phase, Seen, digest
 from vidinternal.methods.double_dip.layers import LayerStack, correlated_noise, meshgrid, skip_config
 from vidinternal.methods.double_dip.objective import extended_l1, gray_loss
-from vidinternal.ops.figure import Figure, figure, shrunk
+from vidinternal.ops.cut_out import boxed
+from vidinternal.ops.figure import Figure, figure, shrunk, within, without
 from vidinternal.ops.guided_filter import guided_filter
 from vidinternal.ops.resample import working_size
 
@@ -40,6 +41,10 @@ W_MIX, W_ALONE = 0.5, 5.0
 the few places that are open, the hints of all the others."""
 LEVELS, SKIPS = 3, 8
 """Depth of the networks, as published, and skip channels of a mask's network that is fed the picture."""
+CUT_AT = 432
+"""Longest side at which a box's object is cut out, pixels."""
+SHRUNK, GROWN = 0.08, 0.15
+"""Width of the band within and around the outline of what was cut out that is open, shares of the root of its area."""
 REFINED_AT = 800
 """Longest side at which the guided filter's radius is meant; larger pictures get a larger one."""
 
@@ -60,6 +65,7 @@ class Schedule:
             hints: what a layer continues well from what is surely its own becomes its own, before it can learn
             anything else.
         anneal: Whether the rate falls along a cosine.
+        start: What a box begins from.
     """
 
     apart: int
@@ -70,11 +76,12 @@ class Schedule:
     feed: Literal["noise", "picture"]
     alone: float
     anneal: bool
+    start: Literal["cut", "unlike"]
 
 
 _PRESETS = {
-    "faithful": Schedule(2000, 4000, 500, 1e-3, 512, "noise", 0.0, anneal=False),
-    "fast": Schedule(100, 300, 200, 5e-3, 160, "picture", 1.0, anneal=True),
+    "faithful": Schedule(2000, 4000, 500, 1e-3, 512, "noise", 0.0, anneal=False, start="unlike"),
+    "fast": Schedule(100, 300, 200, 5e-3, 160, "picture", 1.0, anneal=True, start="cut"),
 }
 
 
@@ -85,6 +92,7 @@ def schedule(config: SegmentConfig) -> Schedule:
         "warm": config.warm_iterations,
         "rate": config.learning_rate,
         "side": config.side,
+        "start": config.start,
     }
     if config.iterations is not None:
         given["apart"] = round(config.iterations * own.apart / (own.apart + own.together))
@@ -208,6 +216,8 @@ def apply(task: ImageTask, config: SegmentConfig, context: FitContext) -> ImageR
         empty = torch.zeros_like(picture[:, :1])
         state = {} if previous is None else dict(previous.state)
         return _result(task, empty, None, (told,), {"origin": known.origin, "share": 0.0}, state)
+    if previous is None and task.hints is not None and schedule(config).start == "cut":
+        known = _begun(picture, task.hints, known)
     outcome = _fit(picture, known, task, config, context)
     mask = _refined(picture, outcome.out["mask"], task.hints, config)
     share = float(mask.mean())
@@ -219,6 +229,16 @@ def apply(task: ImageTask, config: SegmentConfig, context: FitContext) -> ImageR
     facts = {"origin": known.origin, "share": round(share, 4), "mixture_psnr": round(outcome.psnr, 2)}
     result = _result(task, mask, outcome, tuple(notes), facts, {"fit": outcome.state})
     return replace(result, seconds=time.monotonic() - started)
+
+
+def _begun(picture: Tensor, hints: Tensor, known: Figure) -> Figure:
+    """What a box begins from: an object cut out of it, but for a band along its outline that is left to the layers."""
+    if bool((hints == 1).any()) or not bool((hints == 0).any()):
+        return known
+    outside = hints == 0
+    cut = boxed(picture, ~outside, CUT_AT)
+    inside, around = within(cut, SHRUNK), without(cut, GROWN)
+    return replace(known, inside=inside, outside=outside | around)
 
 
 def _result(

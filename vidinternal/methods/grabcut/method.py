@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as nn_functional
 from torch import Tensor
@@ -15,6 +13,7 @@ from vidinternal.core.contracts import FitContext
 from vidinternal.core.imaging import ImageMethod, ImageResult, ImageTask
 from vidinternal.methods.grabcut import CARDS
 from vidinternal.methods.grabcut.config import Config
+from vidinternal.ops.cut_out import cut_out
 from vidinternal.ops.figure import Figure, figure, shrunk
 from vidinternal.ops.guided_filter import guided_filter
 from vidinternal.ops.resample import working_size
@@ -66,21 +65,11 @@ def _cut(picture: Tensor, known: Figure, config: Config) -> tuple[Tensor, str]:
     full = (picture.shape[-2], picture.shape[-1])
     size = working_size(*full, config.side)
     small = nn_functional.interpolate(picture, size, mode="area")
-    inside, outside = (shrunk(mask, size)[0, 0].numpy() > 0 for mask in (known.inside, known.outside))
-    labels = np.full(size, cv2.GC_PR_FGD if known.origin == "hints" else cv2.GC_PR_BGD, np.uint8)
-    labels[outside], labels[inside] = cv2.GC_BGD, cv2.GC_FGD
-    told = ""
-    if (labels % 2 == 1).any() and (labels % 2 == 0).any():
-        pixels = (small[0].permute(1, 2, 0) * 255).round().byte().contiguous().numpy()
-        cv2.setRNGSeed(0)
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        try:
-            cv2.grabCut(pixels, labels, (0, 0, 1, 1), *models, config.rounds, cv2.GC_INIT_WITH_MASK)
-        except cv2.error:
-            told = "the object's colours do not part from the rest: the hints themselves were taken"
-    else:
-        told = "everything is of one kind: the hints themselves were taken"
-    found = torch.from_numpy((labels % 2 == 1).astype(np.float32))[None, None]
+    inside, outside = (shrunk(mask, size) > 0 for mask in (known.inside, known.outside))
+    likely = torch.full_like(inside, known.origin == "hints")
+    cut = cut_out(small, inside, outside & ~inside, likely=likely, rounds=config.rounds)
+    told = "" if cut is not None else "the colours do not part: the hints themselves were taken"
+    found = (inside | (likely & ~outside) if cut is None else cut).float()
     if size == full:
         return found, told
     mask = nn_functional.interpolate(found, full, mode="bilinear", align_corners=False)

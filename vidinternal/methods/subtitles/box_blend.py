@@ -22,6 +22,10 @@ _VARIED = 5.0 / 255
 _RIM = 4
 """Pixels inside and outside the border that was found between which the true one lies."""
 _ROUNDS = 6
+_GROUND = 0.3
+"""Least share of a box that its letters leave free."""
+_LINE = 6.0 / 255
+"""How far from a line pixels may be that lie on it."""
 _FAR = 3.0
 """Standard deviations from the line beyond which a pixel is no box."""
 
@@ -57,27 +61,40 @@ def measure(pairs: Sequence[tuple[np.ndarray, np.ndarray]], inside: np.ndarray) 
         return None
     bare = np.concatenate([a[inside] for a, _ in pairs])
     seen = np.concatenate([b[inside] for _, b in pairs])
-    kept = np.ones(len(bare), bool)
+    kept = _most_on_a_line(bare, seen)
     left, added, noise = 1.0, np.zeros(3), 1.0
     for _ in range(_ROUNDS):
         x, y = bare[kept], seen[kept]
-        x0, y0 = x.mean(0), y.mean(0)
-        power = float(((x - x0) ** 2).sum())
-        if len(x) < 200 or power / x.size < _VARIED**2:
+        if len(x) < 200 or float(x.std(0).mean()) < _VARIED:
             return None
-        left = float(((x - x0) * (y - y0)).sum()) / power
+        x0, y0 = x.mean(0), y.mean(0)
+        left = float(((x - x0) * (y - y0)).sum()) / float(((x - x0) ** 2).sum())
         added = y0 - left * x0
         off = np.abs(seen - (left * bare + added)).max(1)
         noise = 1.4826 * float(np.median(off[kept]))
         kept = off < max(_FAR * noise, 4 / 255)
-    # Letters take less of a box than its ground does.
-    if not _LEAST < left < _MOST or kept.mean() < 0.4 or (added < -0.03).any():
+    if not _LEAST < left < _MOST or kept.mean() < _GROUND or (added < -0.03).any():
         return None
-    strange = np.zeros(inside.shape, bool)
+    # What moves under the box is off the line at one of its ends; letters are at both.
+    strange = np.ones(inside.shape, bool)
     for a, b in pairs:
-        strange |= np.abs(b - (left * a + added)).max(-1) > max(_FAR * noise, 8 / 255)
+        strange &= np.abs(b - (left * a + added)).max(-1) > max(_FAR * noise, 8 / 255)
     red, green, blue = (float(c) for c in added)
     return BoxBlend(left, (red, green, blue), noise, strange & inside)
+
+
+def _most_on_a_line(bare: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The largest share of the pixels, ``N`` bool, that one line explains: letters may be half of what is there."""
+    x, y = bare.mean(1), seen.mean(1)
+    best = np.zeros(len(x), bool)
+    for left in np.arange(0.1, 0.95, 0.025):
+        rest = y - left * x
+        counts, edges = np.histogram(rest, bins=np.arange(-1.0, 1.02, 4.0 / 255))
+        peak = int(counts.argmax())
+        near = np.abs(rest - (edges[peak] + edges[peak + 1]) / 2) < _LINE
+        if near.sum() > best.sum():
+            best = near
+    return best
 
 
 def sides(overlay: Overlay, count: int) -> list[tuple[int, int]]:
@@ -107,7 +124,7 @@ def letters_on(look: Callable[[int, Box], np.ndarray], overlay: Overlay, count: 
         look: Gives a piece of a frame, ``h w 3`` float32 in [0, 1].
         overlay: The box.
         count: Frames of the clip.
-        grow: Pixels added around them, beside one for their soft edges and one for the encoder's halo.
+        grow: Pixels added around them, beside one for their soft edges.
 
     Returns:
         ``h w`` bool in the overlay's box; None where nothing can be told.
@@ -116,7 +133,7 @@ def letters_on(look: Callable[[int, Box], np.ndarray], overlay: Overlay, count: 
     blend = measure(pairs, surely(overlay.box, overlay.box))
     if blend is None:
         return None
-    size = 2 * (grow + 2) + 1
+    size = 2 * (grow + 1) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     # A speck is the encoder's.
     solid = cv2.morphologyEx(blend.strange.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -53,6 +53,30 @@ class Source:
     weight: float = 1.0
 
 
+@dataclass(frozen=True)
+class Exact:
+    """A crop of which no pixel is interpolated.
+
+    Attributes:
+        source: The picture.
+        top: Its first row.
+        left: Its first column.
+        turns: Right angles by which it is turned.
+        mirrored: Whether it is then mirrored.
+    """
+
+    source: Source
+    top: int
+    left: int
+    turns: int = 0
+    mirrored: bool = False
+
+    def turned(self, crop: Tensor) -> Tensor:
+        """``3 c c`` turned and mirrored."""
+        crop = torch.rot90(crop, self.turns, (1, 2))
+        return crop.flip(2) if self.mirrored else crop
+
+
 class Fathers:
     """Draws crops.
 
@@ -67,28 +91,38 @@ class Fathers:
         self.sources = sorted(sources, key=lambda s: s.scale)
         self.crop = min(crop, *(side for s in sources for side in s.picture.shape[-2:]))
         self.how, self.random = how, random
+        self.exact = how.as_is + how.exact
         self._largest = self.sources[-1].scale
         self._places: dict[int, tuple[Tensor, int]] = {}
 
     def draw(self, count: int) -> Tensor:
         """``count 3 crop crop`` in [0, 1]."""
-        return torch.stack([self._one() for _ in range(count)])
+        drawn = (self.pick() for _ in range(count))
+        return torch.stack([self.cut(d) if isinstance(d, Exact) else d for d in drawn])
+
+    def pick(self) -> Exact | Tensor:
+        """One crop: where it is to be cut, or ``3 crop crop`` where pixels had to be interpolated."""
+        kind, wanted, which = self._uniform(3)
+        if kind < self.how.as_is:
+            return self._placed(self._source(1.0, which))
+        scale = self.how.min_scale + wanted * (max(self._largest, 1.0) - self.how.min_scale)
+        source = self._source(scale, which)
+        if kind < self.how.as_is + self.how.exact:
+            place = self._placed(source)
+            turns, mirror = self._uniform(2)
+            return replace(place, turns=int(turns * 4), mirrored=mirror < 0.5) if self.how.rotation else place
+        return self._affine(source, scale / source.scale)
+
+    def cut(self, place: Exact) -> Tensor:
+        """``3 crop crop``: the picture's own pixels."""
+        rows, columns = slice(place.top, place.top + self.crop), slice(place.left, place.left + self.crop)
+        return place.turned(place.source.picture[:, rows, columns])
 
     def _uniform(self, count: int) -> list[float]:
         return torch.rand(count, generator=self.random, dtype=torch.float64).tolist()
 
     def _normal(self, count: int) -> list[float]:
         return torch.randn(count, generator=self.random, dtype=torch.float64).tolist()
-
-    def _one(self) -> Tensor:
-        kind, wanted, which = self._uniform(3)
-        if kind < self.how.as_is:
-            return self._cropped(self._source(1.0, which))
-        scale = self.how.min_scale + wanted * (max(self._largest, 1.0) - self.how.min_scale)
-        source = self._source(scale, which)
-        if kind < self.how.as_is + self.how.exact:
-            return self._turned(self._cropped(source))
-        return self._affine(source, scale / source.scale)
 
     def _source(self, scale: float, coin: float) -> Source:
         """One of the smallest pictures that are not smaller than ``scale``."""
@@ -114,22 +148,15 @@ class Fathers:
         step = height / (len(chances) // columns), width / columns
         return (cell // columns + x) * step[0], (cell % columns + 0.5) * step[1]
 
-    def _cropped(self, source: Source) -> Tensor:
+    def _placed(self, source: Source) -> Exact:
         height, width = source.picture.shape[-2:]
-        y, x = self._centre(source) if self.how.by_gradient else (None, None)
-        if y is None or x is None:
-            top, left = (int(u * (n - self.crop + 1)) for u, n in zip(self._uniform(2), (height, width), strict=True))
-        else:
+        if self.how.by_gradient:
+            y, x = self._centre(source)
             top = min(max(round(y - self.crop / 2), 0), height - self.crop)
             left = min(max(round(x - self.crop / 2), 0), width - self.crop)
-        return source.picture[:, top : top + self.crop, left : left + self.crop]
-
-    def _turned(self, crop: Tensor) -> Tensor:
-        turns, mirror = self._uniform(2)
-        if not self.how.rotation:
-            return crop
-        crop = torch.rot90(crop, int(turns * 4), (1, 2))
-        return crop.flip(2) if mirror < 0.5 else crop
+        else:
+            top, left = (int(u * (n - self.crop + 1)) for u, n in zip(self._uniform(2), (height, width), strict=True))
+        return Exact(source, top, left)
 
     def _affine(self, source: Source, scale: float) -> Tensor:
         """A crop of the picture after a random affine map; cubic, not antialiased, mirrored beyond the borders."""

@@ -16,7 +16,8 @@ from vidinternal.learn.checkpoint import restore, snapshot
 from vidinternal.learn.pace import Pace
 from vidinternal.learn.state_tree import from_tree, network_tree, optimiser_tree, restore_optimiser, to_tree
 from vidinternal.methods.zssr.augment import Fathers, Source
-from vidinternal.methods.zssr.objective import father_to_son, mse_rec, reconstruction, son_size, temporal
+from vidinternal.methods.zssr.objective import father_to_son, mse_rec, reconstruction, temporal
+from vidinternal.methods.zssr.pairs import Noise, Pairs, Sons
 from vidinternal.methods.zssr.recipe import Recipe
 from vidinternal.methods.zssr.render import Finish, aligned, enlarged, network_input
 from vidinternal.methods.zssr.schedule import TEST_EVERY, Rule
@@ -140,7 +141,9 @@ class _Course:
     def __init__(self, learner: Learner, lesson: Lesson) -> None:
         self.learner, self.lesson, self.context = learner, lesson, learner.context
         self.random = generator(self.context.seed, "zssr", lesson.name)
-        self.fathers = Fathers(lesson.sources, lesson.crop, learner.how.augmentation, self.random)
+        fathers = Fathers(lesson.sources, lesson.crop, learner.how.augmentation, self.random)
+        crops = lesson.iterations * learner.how.batch if learner.how.kept_sons else 0
+        self.pairs = Pairs(fathers, Sons(lesson.finish, self.context.device, self._noise(), crops))
         self.pace = Pace(lesson.budget, lesson.iterations)
         self.terms: dict[str, float] = {}
         sf = lesson.finish.sf
@@ -166,10 +169,8 @@ class _Course:
 
     def _step(self, rate: float) -> None:
         learner, lesson = self.learner, self.lesson
-        device, finish = self.context.device, lesson.finish
-        father = self.fathers.draw(learner.how.batch).to(device)
-        son = father_to_son(father, finish.sf, finish.kernel, self._noise(father))
-        output = learner(network_input(son, (father.shape[-2], father.shape[-1]), finish))
+        father, seen = self.pairs.draw(learner.how.batch)
+        output = learner(seen)
         loss = reconstruction(father, output)
         self.terms["L_1"] = float(loss.detach())
         if lesson.before is not None and lesson.before.weight > 0:
@@ -182,12 +183,12 @@ class _Course:
         loss.backward()
         learner.optimiser.step()
 
-    def _noise(self, father: Tensor) -> Tensor | None:
-        size = (*father.shape[:2], *son_size(father.shape[-2], father.shape[-1], self.lesson.finish.sf))
-        if self.lesson.noise_std:
-            return torch.randn(size, generator=self.random).to(father) * self.lesson.noise_std
+    def _noise(self) -> Noise | None:
+        """What is added to sons: noise that was asked for, or that of rounding to 8 bits."""
+        if strength := self.lesson.noise_std:
+            return lambda size: torch.randn(size, generator=self.random) * strength
         if self.learner.how.rounded:
-            return (torch.rand(size, generator=self.random).to(father) - 0.5) * CODE
+            return lambda size: (torch.rand(size, generator=self.random) - 0.5) * CODE
         return None
 
     def _temporal(self, before: Before) -> Tensor:

@@ -19,6 +19,8 @@ FAST = StackShape(fold=2, slope=0.1, detail=4.0)
 """The network of preset ``fast``."""
 FRAME_RATE = 1e-4
 """Step size of the later pictures of a shot."""
+_STEP = 3
+"""What a pixel costs that is learned from: it goes forward and, at twice the price, back."""
 _ALIKE = 0.02  # largest difference of a symmetric kernel to its mirror images, relative to its largest weight
 
 
@@ -40,6 +42,7 @@ class Recipe:
         learned_start: Whether training begins from the weights that come along.
         hold_back: Whether the gain over Lanczos is measured.
         half: Whether the network computes in bfloat16.
+        kept_sons: Whether sons of crops that are not interpolated are made for whole pictures.
         rounded: Whether sons are noisy as if rounded to 8 bits: what undoes a blur makes much of such noise.
     """
 
@@ -56,6 +59,7 @@ class Recipe:
     learned_start: bool
     hold_back: bool
     half: bool
+    kept_sons: bool
     rounded: bool
 
     def signature(self, sf: tuple[float, float]) -> str:
@@ -63,7 +67,7 @@ class Recipe:
         return f"zssr/{self.shape.signature}/{'prepared' if self.prepared else 'cubic'}/{sf[0]:g}x{sf[1]:g}"
 
 
-def recipe(config: Config, kernel: Tensor | None, *, clip: bool, device: torch.device) -> Recipe:
+def recipe(config: Config, kernel: Tensor | None, *, clip: bool, device: torch.device, pixels: int = 1 << 62) -> Recipe:
     """The preset with the settings that were given.
 
     Args:
@@ -71,6 +75,7 @@ def recipe(config: Config, kernel: Tensor | None, *, clip: bool, device: torch.d
         kernel: The blur in line with the scale, or None.
         clip: Whether the picture is one of a clip.
         device: Where it is computed.
+        pixels: Of the large picture; a clip's gets as many copies as cost no more than what is learned on it.
     """
     fast = config.preset == "fast"
     turning = kernel is None or symmetric(kernel, config.steps()[-1])
@@ -79,22 +84,30 @@ def recipe(config: Config, kernel: Tensor | None, *, clip: bool, device: torch.d
     usual_crop = 128 if not fast else 48 if kernel is None else 64
     usual_projection = 0 if config.noise_std else 10 if kernel is None else 2
     bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and fast and fast_bfloat16(device))
+    crop, batch = config.crop or usual_crop, config.batch or (4 if fast else 1)
+    copies = 8 if not clip else affordable(pixels, _STEP * config.frame_iterations * batch * crop**2)
     return Recipe(
         shape=FAST if fast else StackShape(),
         prepared=fast and not config.noise_std,
         iterations=config.iterations or usual_iterations,
         rate=config.learning_rate or (1.5e-3 if fast else 1e-3),
         slope_rule=not fast,
-        crop=config.crop or usual_crop,
-        batch=config.batch or (4 if fast else 1),
+        crop=crop,
+        batch=batch,
         augmentation=_augmentation(config, fast=fast, turning=turning),
-        ensemble=(config.ensemble or (1 if clip or config.noise_std else 8)) if turning else 1,
+        ensemble=(config.ensemble or (1 if config.noise_std else copies)) if turning else 1,
         back_projection=usual_projection if config.back_projection is None else config.back_projection,
         learned_start=(config.start or ("learned" if fast else "random")) == "learned",
         hold_back=(fast or clip) and not config.noise_std if config.hold_back is None else config.hold_back,
         half=bfloat16,
+        kept_sons=fast,
         rounded=fast and kernel is not None,
     )
+
+
+def affordable(pixels: int, work: int) -> int:
+    """Copies of a picture of so many pixels that are enlarged for the price of ``work`` pixels; at least one."""
+    return next((n for n in (8, 4, 2) if n * pixels <= work), 1)
 
 
 def _augmentation(config: Config, *, fast: bool, turning: bool) -> Augmentation:

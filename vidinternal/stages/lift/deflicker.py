@@ -29,12 +29,15 @@ class Window:
         source: ``1 3 h w`` by place in the window.
         made: ``1 3 H W`` by place in the window.
         put: Takes what becomes of a picture, ``1 3 H W``, and its place.
+        last: ``1 3 H W``, what was made of the picture right before the window, whose source has the place -1; None at
+            the beginning of a take.
     """
 
     count: int
     source: Callable[[int], Tensor]
     made: Callable[[int], Tensor]
     put: Callable[[int, Tensor], None]
+    last: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,14 @@ def steady(
         return _left("deflicker: left as it is, it flickers no more than the source")
     crops = gather(lambda k: _pair(window, k), window.count, context.seed)
     network = Deflicker(context, before)
+    ended = _ended(window, network if before else None)
     fitted = network.fit(crops, max(variance, LEAST))
     del crops
     told = {"stopped": fitted.stopped, "epochs": fitted.epochs, "psnr": _decibels(fitted), "variance": variance}
     if fitted.stopped == "diverged" or fitted.error > SPARED * max(variance, LEAST):
         why = f"the network came only to {told['psnr']} dB of the result"
         return _left(f"deflicker: left as it is, {why}, which would cost more than it steadies", told)
-    after = _applied(window, network)
+    after = _applied(window, network, ended)
     if after is None or after >= errors[1]:
         return _left("deflicker: left as it is, it came out no steadier", told)
     note = f"deflicker: warping error {errors[1]:.2e} became {after:.2e}, the source's is {errors[0]:.2e}"
@@ -103,9 +107,17 @@ def _enlarged(source: Tensor, made: Tensor) -> Tensor:
     return source if tuple(source.shape[-2:]) == size else imresize(source, size=size).clamp(0, 1)
 
 
-def _applied(window: Window, network: Deflicker) -> float | None:
-    """Put every picture as the network has it; the warping error of what was put."""
-    flicker, last = Flicker(), None
+def _ended(window: Window, network: Deflicker | None) -> tuple[Tensor, Tensor] | None:
+    """The picture before the window and what was given back for it: the seam flickers too."""
+    if window.last is None:
+        return None
+    source = window.source(-1)
+    return source, window.last if network is None else network.steadied(_enlarged(source, window.last))
+
+
+def _applied(window: Window, network: Deflicker, last: tuple[Tensor, Tensor] | None) -> float | None:
+    """Put every picture as the network has it; the warping error of what was put, from the picture before on."""
+    flicker = Flicker()
     for k in range(window.count):
         source = window.source(k)
         steadied = network.steadied(_enlarged(source, window.made(k)))

@@ -72,14 +72,15 @@ class LiftedWindow:
         self.rows.clear()
 
     def deflicker(
-        self, facts: dict[str, Any], context: FitContext, before: Mapping[str, Tensor] | None
+        self, facts: dict[str, Any], context: FitContext, before: Mapping[str, Any] | None
     ) -> dict[str, Tensor]:
         """Give the finished window back steadier, where it flickers; what came of it goes into the account.
 
         Args:
             facts: The account, changed in place.
             context: Seed, device, what is left of the time, checkpoints.
-            before: What the window before in the same take ended with, if that was given back steadier.
+            before: What the window before in the same take left, with ``deflicker``, weights if it was given back
+                steadier; None at the beginning of a take.
 
         Returns:
             What the next window begins with; empty where this one was left as it is.
@@ -92,9 +93,10 @@ class LiftedWindow:
             source=lambda k: self.reader.pictures(first + k, first + k + 1),
             made=lambda k: _stored(self.made, first + k),
             put=lambda k, picture: _store(steadied, first + k, picture[0]),
+            last=None if before is None or before["after"] != first else before["picture"],
         )
         errors = None if told is None else (told["source"], told["before"])
-        answer = steady(window, errors, context, before or None)
+        answer = steady(window, errors, context, (before or {}).get("deflicker") or None)
         facts["notes"] = [*facts["notes"], answer.note]
         facts["deflicker"] = {"taken": answer.taken, **answer.facts}
         if told is not None:
