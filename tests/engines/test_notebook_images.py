@@ -91,6 +91,9 @@ def test_a_file_of_sixteen_bits_gives_sixteen_bits(tmp_path: Path) -> None:
 def test_one_pixel_is_an_image() -> None:
     assert np.array_equal(double(np.full((1, 1, 3), 77, np.uint8)), np.full((2, 2, 3), 77, np.uint8))
     assert vidinternal.upscale(picture(1, 7), (3, 1.5), method="lanczos").shape == (3, 11)
+    small, details = vidinternal.upscale(np.full((1, 1, 3), 77, np.uint8), 2, details=True)
+    told = [note for note in details.facts["notes"] if "too few to learn from" in note]
+    assert small.shape == (2, 2, 3) and len(told) == 1
 
 
 @pytest.mark.parametrize(

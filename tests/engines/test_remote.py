@@ -18,7 +18,7 @@ from vidinternal.engines.folders import Choice
 from vidinternal.engines.many import Many, Piece, run_many
 from vidinternal.engines.remote import Place, is_url, remote_clips
 from vidinternal.engines.remote_output import locked_url
-from vidinternal.engines.staging import StagedJob, _fetch_groups, _fetched, _put_group, run_staged, stage_folder
+from vidinternal.engines.staging import StagedJob, _fetched, _passing_weights, _put_group, run_staged, stage_folder
 from vidinternal.engines.url_jobs import Named, url_jobs
 from vidinternal.runner.job import Job, JobResult
 from vidinternal.stages.base import JobInputs
@@ -189,9 +189,21 @@ def test_weights_pass_from_machine_to_machine(memory: Place, tmp_path: Path) -> 
         (tmp_path / "one" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "one" / name).write_text(name)
     _put_group(memory.url, tmp_path / "one", "wa")
-    _fetch_groups(memory.url, tmp_path / "two", ["wa", "wnone"])
-    found = {str(p.relative_to(tmp_path / "two")) for p in (tmp_path / "two").rglob("*") if p.is_file()}
-    assert found == {"entries/wa-0000.json", "weights/wa-0000-d.safetensors"}
+    two, wanted = tmp_path / "two", {"entries/wa-0000.json", "weights/wa-0000-d.safetensors"}
+
+    def found() -> set[str]:
+        return {str(p.relative_to(two)) for p in two.rglob("*") if p.is_file()}
+
+    with _passing_weights(memory.url, two, ["wa", "wnone"]) as hold:
+        assert found() == {*wanted, f"pins/{hold}.json"}
+        assert json.loads((two / "pins" / f"{hold}.json").read_text())["names"] == ["wa-0000"]
+        (two / "pins" / f"{hold}-wmine.json").write_text("{}")  # what the job leaves stays until it is at its URL
+    assert found() == wanted
+    (two / "weights" / "wa-0000-d.safetensors").unlink()  # removed for want of room: half a group is none
+    with _passing_weights(memory.url, two, ["wa"]):
+        assert found() >= wanted
+    with _passing_weights("", two, ["wb"]) as hold:
+        assert not hold and found() == wanted
 
 
 def test_a_lock_with_signs_of_life_refuses_and_a_dead_one_does_not(

@@ -136,6 +136,7 @@ def test_pins_of_a_batch_that_was_killed_hold_until_the_next_one_has_ended(
 ) -> None:
     out, stale = tmp_path / "out", f"{PLAN}-w{'0' * 16}"
     bank_of(out).pin(stale, ["w" + "0" * 16 + "-0000"], lapses=False)
+    bank_of(out).pin("a-killed-job", ["w" + "0" * 16 + "-0001"])
 
     class Killed(Exception): ...
 
@@ -147,6 +148,7 @@ def test_pins_of_a_batch_that_was_killed_hold_until_the_next_one_has_ended(
         go(clips, out, monkeypatch, look=kill)
     (own,) = (p for p in pins(out) if p != stale)
     assert own.startswith(f"{PLAN}-w") and stale in pins(out)
+    assert "a-killed-job" not in pins(out), "who has locked the folder knows that nobody is at work"
     monkeypatch.setattr("vidinternal.learn.warm_start.bank.PIN_SECONDS", -1.0)  # as after a clock that jumped by weeks
     assert bank_of(out)._pinned() >= {f"{own.removeprefix(f'{PLAN}-')}-0000"}
     go(clips, out, monkeypatch)

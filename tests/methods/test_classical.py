@@ -8,9 +8,7 @@ import torch
 from tests.ops.scene import box, constant_flow, psnr, sliding, texture
 from vidinternal.core.contracts import FitContext, FitResult, FlowField, InpaintTask
 from vidinternal.methods import card, inpaint_method
-from vidinternal.ops import medians
 from vidinternal.ops.harmonic import harmonic_fill
-from vidinternal.ops.medians import median_over_time
 from vidinternal.ops.spatial_fill import spatial_fill
 
 SINGLE = ("telea", "navier_stokes", "harmonic")
@@ -95,22 +93,6 @@ def test_places_that_no_frame_shows_are_filled_as_chosen(kind: str) -> None:
         assert kind in result.notes[0]
 
 
-def test_the_median_of_an_even_number_is_a_colour_that_was_seen() -> None:
-    frames = torch.tensor([0.1, 0.9]).view(2, 1, 1, 1).expand(2, 3, 4, 4)
-    masks = torch.zeros((2, 1, 4, 4), dtype=torch.bool)
-    masks[:, :, 0, 0], masks[1, :, 0, 1] = True, True
-    median = median_over_time(frames, masks)
-    assert median[:, 0, 0].isnan().all()
-    assert (median[:, 0, 1:] == 0.1).all()
-
-
-def test_rows_are_handled_in_groups_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, masks = passing(1)
-    whole = median_over_time(truth, masks)
-    monkeypatch.setattr(medians, "ROWS", 7)
-    assert torch.equal(median_over_time(truth, masks).nan_to_num(), whole.nan_to_num())
-
-
 def exact(step: int, masks: torch.Tensor) -> dict[int, FlowField]:
     height, width = masks.shape[-2:]
     return {s: FlowField(constant_flow(len(masks), height, width, -step * s, 0), ~masks, s) for s in (1, -1)}
@@ -156,11 +138,3 @@ def test_both_directions_of_time_vote() -> None:
     assert (result.frames[1, :, 8:12, 8:12] == 0.2).all()  # the lower middle of both, not what came last
     late = InpaintTask(frames.flip(0), masks, exact(0, masks))
     assert (fill("flow_median", late, neighbours=1).frames[1, :, 8:12, 8:12] == 0.2).all()
-
-
-def test_pixels_handled_in_groups_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, masks = passing(2)
-    task = InpaintTask(truth, masks, exact(2, masks))
-    whole = fill("flow_median", task).frames
-    monkeypatch.setattr(medians, "CHUNK", 50)
-    assert torch.equal(fill("flow_median", task).frames, whole)

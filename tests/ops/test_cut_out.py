@@ -58,15 +58,12 @@ def test_a_loose_box_is_told_from_a_lost_object() -> None:
 
 
 def test_what_stays_away_from_the_sides_is_not_what_the_box_is_around() -> None:
-    """A small bright thing at the rim of a large one that is much like all around: GrabCut takes the thing alone."""
-    large, thing = _disc(20), _disc(4).roll((-12, 9), dims=(-2, -1))
-    picture = _picture(thing)
-    picture = torch.where(large & ~thing, picture + 0.04, picture)
-    plain = cut_out(picture, _empty(), ~_box(), likely=_box())
-    assert plain is None or slack(plain, _box()) > LOOSE
-    found = boxed(picture, _box(), 432)
+    """A bright thing near one corner of a box whose rest has the colours of all around: GrabCut takes it alone."""
+    thing = _disc(4).roll((-12, 9), dims=(-2, -1))
+    plain = cut_out(_picture(thing), _empty(), ~_box(), likely=_box())
+    assert plain is not None and slack(plain, _box()) > LOOSE
+    found = boxed(_picture(thing), _box(), 432)
     assert slack(found, _box()) <= LOOSE
-    assert _overlap(found, large) > 0.5
     assert not bool((found & ~_box()).any())
 
 

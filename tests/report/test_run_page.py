@@ -69,6 +69,23 @@ def test_the_worst_frames_are_marked_once_on_the_line_and_once_below_it(page: Pa
     assert f"frame {worst} · {quality[worst]:.1f} dB" in page.text
 
 
+def test_frames_that_most_likely_show_leftovers_are_a_click_away(
+    done: Done, page: Page, tmp_path: Path
+) -> None:
+    assert 'id="left"' not in page.raw
+    entries = [
+        {"frame": 2, "looks_like": ["blur"], "score": 0.4},
+        {"frame": 3, "looks_like": ["ghost edges", "trailing shadow"], "score": 3.0},
+        {"frame": 9, "looks_like": ["flicker"], "score": 1.0},
+    ]
+    result = replace(done[1], record={**done[1].record, "leftovers": entries})
+    write_run_page(done[0], result, tmp_path / "left.html")
+    marked = Page(tmp_path / "left.html")
+    listed = marked.raw[marked.raw.index('id="left"') :].partition("</ul>")[0]
+    assert "frame 3 · ghost edges, trailing shadow" in listed and "frame 9 · flicker" in listed
+    assert "2 of 3 frames" in marked.text and 'data-worst="2"' not in listed
+
+
 def test_the_same_run_makes_the_same_page(done: Done, page: Page, tmp_path: Path) -> None:
     write_run_page(*done, tmp_path / "again.html")
     again = Page(tmp_path / "again.html")

@@ -25,7 +25,7 @@ from vidinternal.methods.internal.candidates import Candidates
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import Finish as FinishContract
 from vidinternal.methods.internal.fit import GeneratorFit
-from vidinternal.methods.internal.fusion import Committee, Reliance, adapt, rely, start_nets
+from vidinternal.methods.internal.fusion import Committee, adapt, lean, start_nets
 from vidinternal.methods.internal.method import Finish, Fused
 from vidinternal.ops.flow_copy import never
 from vidinternal.ops.measures import hole_psnr
@@ -130,9 +130,9 @@ def _internal(case: Case, options: BenchOptions) -> list[dict[str, Any]]:
     seeing = blind if holdout is None else Candidates.of(case.input, case.masks, copying, never)
     parts = None if holdout is None else holdout.parts
 
-    def fused(nets: Committee, reliance: Reliance | None = None) -> tuple[Fused, Fused]:
-        first = Fused(blind, nets, parts, reliance)
-        return first, first if seeing is blind else Fused(seeing, nets, parts, reliance)
+    def fused(nets: Committee, leaning: float = 0.0) -> tuple[Fused, Fused]:
+        first = Fused(blind, nets, parts, leaning)
+        return first, first if seeing is blind else Fused(seeing, nets, parts, leaning)
 
     def row(name: str, frames: Tensor) -> dict[str, Any]:
         level = round(hole_psnr(frames, case.truth, case.masks), 3)
@@ -141,7 +141,7 @@ def _internal(case: Case, options: BenchOptions) -> list[dict[str, Any]]:
     shipped = fused(start_nets())
     rows = [row(START, Finish(case.input, *shipped, holdout).laid_over(shipped[1].frames, shipped[0].frames))]
     nets = adapt(blind, holdout, seed)
-    pair = fused(nets, rely(nets, blind, seeing, holdout, seed))
+    pair = fused(nets, lean(nets, blind, seeing, holdout, seed))
     finish = _Watched(Finish(case.input, *pair, holdout), case)
     rows.append(row(ADAPTED, finish.inner.laid_over(pair[1].frames, pair[0].frames)))
     task = InpaintTask(destroy(case.input, hidden), hidden)

@@ -43,6 +43,10 @@ def curves(lines: Mapping[str, Curve], axes: Axes) -> bytes:
             plane.axhline(line[0][1], label=name, color=color, linestyle=":", linewidth=1)
         else:
             plane.plot(*zip(*line, strict=True), label=name, color=color, marker="o")
+    measured = sorted({x for line in lines.values() if len(line) > 1 for x, _ in line})
+    if axes.log != "none" and measured:
+        plane.set_xticks(measured, [f"{x:g}" for x in measured])
+        plane.set_xticks([], minor=True)
     return _png(figure, plane)
 
 
@@ -64,6 +68,7 @@ def points(clouds: Mapping[str, Curve], axes: Axes) -> bytes:
 def _sheet(axes: Axes) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+        from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter  # noqa: PLC0415
     except ImportError as error:
         raise UsageError("plot", expected="matplotlib", got="none", hint="pip install 'vidinternal[report]'") from error
     figure = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
@@ -72,6 +77,9 @@ def _sheet(axes: Axes) -> tuple[Any, Any]:
         plane.set_xscale("log")
     if axes.log == "both":
         plane.set_yscale("log")
+        plane.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        plane.yaxis.set_minor_locator(NullLocator())
+        plane.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     plane.grid(visible=True, alpha=0.3)
     return figure, plane
 

@@ -20,8 +20,7 @@ from vidinternal.engines.remote import Place, is_url
 from vidinternal.engines.remote_output import fetch_state, locked_url
 from vidinternal.engines.signals import Signals
 from vidinternal.engines.staging import StagedJob
-from vidinternal.engines.warm import Warm, can_warm, carrying, release_all, spec_of
-from vidinternal.learn.warm_start.bank import Bank
+from vidinternal.engines.warm import Warm, can_warm, carrying, release_all, spec_of, sweep
 from vidinternal.runner.beside import place_of
 from vidinternal.runner.job import Job
 from vidinternal.runner.remade import maker_of
@@ -126,7 +125,7 @@ def run_many(
             receipts.publish = lambda path: url.below(f"{OWN}/batch/{path.name}").put(path)
         account.sweep()
         receipts.sweep()
-        Bank(inner / "bank").sweep(older=0.0)
+        sweep(inner / "bank")
         entries, warm = _entries(pieces, account, given, None if private else inner / "batch")
         if url is not None and (inner / "batch" / PLAN).is_file():
             receipts.publish(inner / "batch" / PLAN) if receipts.publish else None

@@ -88,6 +88,16 @@ class Warm:
         return not self.url and Bank(self.bank, self.limit).over_full()
 
 
+def sweep(bank: Path) -> None:
+    """Remove what killed jobs left in the bank of an output folder that has just been locked, their pins too.
+
+    Those of the plan stay: the batch goes on with it.
+    """
+    kept = Bank(bank)
+    kept.sweep(older=0.0)
+    kept.unpin_all(f"{PLAN}-", but=True)
+
+
 def release_all(bank: Path) -> None:
     """A plan has come to its end: nothing in the bank of its output folder is kept for it."""
     Bank(bank).unpin_all(f"{PLAN}-")

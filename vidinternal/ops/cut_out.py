@@ -68,8 +68,8 @@ def slack(mask: Tensor, box: Tensor) -> float:
 def boxed(picture: Tensor, box: Tensor, side: int) -> Tensor:
     """The object of a box.
 
-    What GrabCut finds; where that stays away from a side, what it finds with the middle as surely the object. Where that
-    does so too, it is taken if it is the same, for then the box is a loose one, and else the ellipse that it is around.
+    What GrabCut finds; where that stays away from a side, what it finds with the middle as surely the object. Where
+    that does so too, it is taken if it is the same, for then the box is a loose one; else the ellipse within the box.
 
     Args:
         picture: ``1 3 H W`` RGB in [0, 1].

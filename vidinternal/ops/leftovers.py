@@ -20,7 +20,8 @@ SUSPICIOUS = 0.3
 _WEIGHTS = (1.47, 0.63, 0.48, -1.17)
 """Of edges, blur and flicker, and the constant: a logistic fit to perfect removals on seven clips and to six ways of
 spoiling them; AUC for a frame of a clip left out 0.86."""
-_MOST = (8.0, 4.0, 2.0)
+_MOST = (8.0, 4.0, 4.0)
+"""Where the three, flicker as a logarithm, end: one alone is enough for a frame to be listed."""
 _NAMED = (1.2, 1.2, 0.7)
 """Value from which an edge, blur, or flicker is named; one that is not named may count all the same."""
 _FLOOR = (0.3, 0.2)

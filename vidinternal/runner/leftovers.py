@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,7 +48,7 @@ def _of_window(run: Run, window: Window) -> dict[int, dict[str, Any]]:
         names = one.suspicious()
         if names:
             index = window.start + row // track.per_frame
-            measures = {"ghost": one.ghost, "shadow": one.shadow, "flicker": one.flicker}
+            measures = {"score": one.score} | asdict(one)
             rounded = {k: None if v is None else round(v, 3) for k, v in measures.items()}
             found[index] = {"frame": index, "looks_like": list(names), **rounded}
     return found

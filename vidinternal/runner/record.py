@@ -176,7 +176,7 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
             *told(run),
             *damage_notes(run),
             *memory_notes(shots),
-            *remade_notes(run, shots),
+            *(note for note in remade_notes(run, shots) if note not in notes),
         ],
         "residue": residue_account(run),
         "resumed": list(run.said),

@@ -12,7 +12,7 @@ from vidinternal.core.errors import BudgetError, MaskError, UsageError
 from vidinternal.core.imaging import ImageResult, ImageTask, Previous
 from vidinternal.methods import image_method
 from vidinternal.methods.double_dip.config import SegmentConfig
-from vidinternal.methods.double_dip.segment import _begun, schedule
+from vidinternal.methods.double_dip.segment import _as_fine, _begun, schedule
 from vidinternal.ops.figure import figure
 
 HEIGHT, WIDTH = 40, 56
@@ -119,7 +119,8 @@ def test_presets_say_what_settings_do_not() -> None:
 
 def test_a_box_begins_from_what_is_cut_out_of_it() -> None:
     picture, truth = _scene()
-    known = _begun(picture, _box(), figure(picture, _box()))
+    known, cut = _begun(picture, _box(), figure(picture, _box()))
+    assert cut is not None and float((cut & truth).sum() / (cut | truth).sum()) > 0.85
     assert bool(known.inside.any()) and not bool((known.inside & ~truth).any())
     assert not bool((known.outside & truth).any())
     opened = ~(known.inside | known.outside)
@@ -132,13 +133,24 @@ def test_what_a_person_pointed_at_is_begun_from_as_it_is() -> None:
     strokes = _box()
     strokes[..., 18:24, 26:34] = 1.0
     known = figure(picture, strokes)
-    assert _begun(picture, strokes, known) is known
+    assert _begun(picture, strokes, known) == (known, None)
     scribble = torch.full_like(strokes, torch.nan)
     scribble[truth] = 1.0
-    assert _begun(picture, scribble, known) is known, "nothing is said of what is outside"
+    assert _begun(picture, scribble, known) == (known, None), "nothing is said of what is outside"
+    assert _begun(picture, None, known) == (known, None)
+
+
+def test_what_is_finer_than_the_networks_see_stays_as_it_was_cut_out() -> None:
+    cut = torch.zeros(1, 1, HEIGHT, WIDTH, dtype=torch.bool)
+    cut[..., 10:30, 10:30], cut[..., 20, 30:40] = True, True
+    mask = torch.zeros(1, 1, HEIGHT, WIDTH)
+    mask[..., 10:30, 10:22] = 1.0
+    made = _as_fine(mask, cut, side=WIDTH)
+    assert bool((made[..., 20, 30:40] == 1).all()), "a thin limb is not the networks' to take away"
+    assert not bool(made[..., 10:19, 22:30].any()), "a large piece is"
 
 
 def test_the_published_schedule_begins_without_a_cut() -> None:
     assert schedule(SegmentConfig(preset="faithful")).start == "unlike"
     assert schedule(SegmentConfig()).start == "cut"
-    assert schedule(SegmentConfig(start="unlike")).start == "unlike"
+    assert schedule(SegmentConfig(box_start="unlike")).start == "unlike"

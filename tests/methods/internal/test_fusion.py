@@ -13,13 +13,12 @@ from vidinternal.methods.internal.fusion import (
     Examples,
     FusionFit,
     FusionNet,
-    Reliance,
     adapt,
     agreement,
     examples,
     fit_fusion,
     fuse,
-    rely,
+    lean,
     smooth,
     start_nets,
 )
@@ -118,63 +117,12 @@ def test_it_leans_on_the_narrow_copy_only_where_past_and_future_agree_in_the_hol
     nets = start_nets()
     near, far = agreeing(made, 0.001), agreeing(made, 0.2)
     assert agreement(near) > AGREED > agreement(far)
-    assert rely(nets, near, near, holdout, 0).leaning > 0.8
-    assert rely(nets, near, far, holdout, 0).leaning == 0.0
-    assert rely(nets, near, near, None, 0) == Reliance()
+    assert lean(nets, near, near, holdout, 0) > 0.8
+    assert lean(nets, near, far, holdout, 0) == 0.0
+    assert lean(nets, near, near, None, 0) == 0.0
 
 
 def test_leaning_all_the_way_is_the_narrow_copy() -> None:
     truth, masks = scene()
     made = candidates(truth, masks)
-    assert torch.allclose(fuse(start_nets(), made, reliance=Reliance(1.0)), made.frames, atol=1e-5)
-
-
-def adapted_to(name: str) -> list[FusionNet]:
-    """The shipped networks, and as many that have learned to take one candidate."""
-    taught = start_nets()
-    for net in taught:
-        net.last.bias.data[NAMES.index(name)] += 4.0
-    return [*start_nets(), *taught]
-
-
-def spread_out(made: Candidates, times: float) -> Candidates:
-    """The same with candidates so many times as far from the harmonic one."""
-    centre = made.colours["harmonic"]
-    return replace(made, colours={n: centre + times * (c - centre) for n, c in made.colours.items()})
-
-
-def test_what_was_learned_on_the_copies_counts_less_where_it_moves_the_real_hole_further() -> None:
-    truth, masks = scene()
-    hidden = box(8, 48, 64, slice(34, 42), slice(8, 20))
-    blind, seeing = candidates(truth, masks | hidden), candidates(truth, masks)
-    holdout, nets = Holdout(hidden, truth), adapted_to("telea")
-    trust = [rely(nets, blind, spread_out(seeing, times), holdout, 0).trust[0] for times in (0.0, 1.0, 30.0)]
-    assert trust[0] == 1.0
-    assert trust[0] >= trust[1] > trust[2] > 0.0
-    assert rely(start_nets(), blind, spread_out(seeing, 30.0), holdout, 0).trust == (1.0,)
-
-
-def test_every_part_is_trusted_as_far_as_its_own_copies_allow() -> None:
-    truth, masks = scene()
-    made, nets = candidates(truth, masks), adapted_to("telea")
-    parts = torch.zeros(masks.shape, dtype=torch.int8)
-    parts[..., 30:] = 1
-    mixed = fuse(nets, made, reliance=Reliance(0.0, (0.0, 1.0), 3), parts=parts)
-    none, all_ = fuse(start_nets(), made), fuse(nets, made)
-    # weights are averaged over a few pixels, across the parts as well
-    assert torch.allclose(mixed[..., :27], none[..., :27], atol=1e-6)
-    assert torch.allclose(mixed[..., 33:], all_[..., 33:], atol=1e-6)
-    assert float((none - all_).abs().max()) > 1e-3
-
-
-def test_a_part_without_a_copy_is_held_against_the_copies_of_the_others() -> None:
-    truth, masks = scene()
-    hidden = box(8, 48, 64, slice(34, 42), slice(8, 20))
-    parts = torch.full(masks.shape, -1, dtype=torch.int8)
-    parts[masks | hidden] = 0
-    parts[masks & (torch.arange(64) >= 30)] = 1
-    blind, seeing = candidates(truth, masks | hidden), candidates(truth, masks)
-    copies = torch.where(hidden, 0, -1).to(torch.int8)
-    trust = rely(adapted_to("telea"), blind, spread_out(seeing, 30.0), Holdout(hidden, truth, parts, copies), 0).trust
-    assert len(trust) == 2
-    assert max(trust) < 1.0
+    assert torch.allclose(fuse(start_nets(), made, leaning=1.0), made.frames, atol=1e-5)

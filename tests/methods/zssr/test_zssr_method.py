@@ -229,8 +229,8 @@ def test_a_clip_s_picture_leaves_a_state_and_gets_as_many_copies_as_its_few_step
     still = run(frame, Config(iterations=2))
     pair = torch.cat([frame, frame])
     clip, thrifty, single = (
-        METHOD.apply(ImageTask(frame, pair), Config(iterations=2, frame_iterations=n, ensemble=e), context()).frames
-        for n, e in ((20, None), (1, None), (1, 1))
+        METHOD.apply(ImageTask(frame, pair), Config.model_validate({"iterations": 2, **how}), context()).frames
+        for how in ({}, {"frame_iterations": 1}, {"frame_iterations": 1, "ensemble": 1})
     )
     state = METHOD.apply(ImageTask(frame, pair), Config(iterations=2), context()).state
     assert still.state == {} and state["count"] == 1 and state["explained"] > 0

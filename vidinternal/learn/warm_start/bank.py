@@ -228,10 +228,11 @@ class Bank:
         """Give up a pin; one that is not there is fine."""
         self._pin(who).unlink(missing_ok=True)
 
-    def unpin_all(self, prefix: str) -> None:
-        """Give up every pin whose name begins so."""
-        for path in (self.folder / "pins").glob(f"{prefix}*.json"):
-            path.unlink(missing_ok=True)
+    def unpin_all(self, prefix: str, *, but: bool = False) -> None:
+        """Give up every pin whose name begins so; or, with ``but``, every other one."""
+        for path in (self.folder / "pins").glob("*.json"):
+            if path.name.startswith(prefix) != but:
+                path.unlink(missing_ok=True)
 
     def over_full(self) -> bool:
         """Whether it holds more than it should, because of pins."""

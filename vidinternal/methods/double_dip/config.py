@@ -90,6 +90,6 @@ class SegmentConfig(Config):
     """Variance of colour below which that filter smooths."""
     temporal: float = Field(default=1.0, ge=0)
     """Weight of the difference from the last frame's mask, carried along the flow."""
-    start: Literal["cut", "unlike"] | None = None
+    box_start: Literal["cut", "unlike"] | None = None
     """What a box begins from: `cut`, GrabCut's mask where that reaches the box's sides, else one grown from its middle;
     `unlike`, what of it is least like all around."""

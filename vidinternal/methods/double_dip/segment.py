@@ -92,7 +92,7 @@ def schedule(config: SegmentConfig) -> Schedule:
         "warm": config.warm_iterations,
         "rate": config.learning_rate,
         "side": config.side,
-        "start": config.start,
+        "start": config.box_start,
     }
     if config.iterations is not None:
         given["apart"] = round(config.iterations * own.apart / (own.apart + own.together))
@@ -216,10 +216,12 @@ def apply(task: ImageTask, config: SegmentConfig, context: FitContext) -> ImageR
         empty = torch.zeros_like(picture[:, :1])
         state = {} if previous is None else dict(previous.state)
         return _result(task, empty, None, (told,), {"origin": known.origin, "share": 0.0}, state)
-    if previous is None and task.hints is not None and schedule(config).start == "cut":
-        known = _begun(picture, task.hints, known)
+    plan, cut = schedule(config), None
+    if previous is None and plan.start == "cut":
+        known, cut = _begun(picture, task.hints, known)
     outcome = _fit(picture, known, task, config, context)
     mask = _refined(picture, outcome.out["mask"], task.hints, config)
+    mask = mask if cut is None else _as_fine(mask, cut, plan.side)
     share = float(mask.mean())
     notes = [outcome.begun.note] if outcome.begun.note else []
     if outcome.psnr < GOOD - 8:
@@ -231,14 +233,27 @@ def apply(task: ImageTask, config: SegmentConfig, context: FitContext) -> ImageR
     return replace(result, seconds=time.monotonic() - started)
 
 
-def _begun(picture: Tensor, hints: Tensor, known: Figure) -> Figure:
-    """What a box begins from: an object cut out of it, but for a band along its outline that is left to the layers."""
-    if bool((hints == 1).any()) or not bool((hints == 0).any()):
-        return known
+def _begun(picture: Tensor, hints: Tensor | None, known: Figure) -> tuple[Figure, Tensor | None]:
+    """What a box begins from: an object cut out of it, but for a band along its outline that is left to the layers.
+
+    Returns:
+        What is known, and what was cut out, ``1 1 H W`` bool; None where nothing was, since there is no box alone.
+    """
+    if hints is None or bool((hints == 1).any()) or not bool((hints == 0).any()):
+        return known, None
     outside = hints == 0
     cut = boxed(picture, ~outside, CUT_AT)
     inside, around = within(cut, SHRUNK), without(cut, GROWN)
-    return replace(known, inside=inside, outside=outside | around)
+    return replace(known, inside=inside, outside=outside | around), cut
+
+
+def _as_fine(mask: Tensor, cut: Tensor, side: int) -> Tensor:
+    """``1 1 H W`` of 0 and 1: what is finer than the networks see stays as it was cut out, what is larger is theirs."""
+    cell = max(1, -(-max(mask.shape[-2:]) // side))
+    changed = ((mask > 0.5) != cut).float()
+    core = -nn_functional.max_pool2d(-changed, 2 * cell + 1, stride=1, padding=cell)
+    large = nn_functional.max_pool2d(core, 2 * cell + 1, stride=1, padding=cell) * changed > 0
+    return torch.where(large, mask, cut.float())
 
 
 def _result(

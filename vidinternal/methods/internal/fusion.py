@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -183,98 +183,23 @@ def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> Committ
     return (*nets, *(fit_fusion(net, known, branch(seed, k)) for k, net in enumerate(start_nets())))
 
 
-@dataclass(frozen=True)
-class Reliance:
-    """How far a window's fusion relies on what its held-out holes say.
-
-    Attributes:
-        leaning: Share of every pixel that is the narrow copy's whatever the networks say.
-        trust: For every part of the hole, how much of the way from the shipped networks to the mean of all is gone;
-            empty = all of it.
-        shipped: How many networks, the first, are as shipped.
-    """
-
-    leaning: float = 0.0
-    trust: tuple[float, ...] = ()
-    shipped: int = 0
-
-    def weights(self, nets: Committee, evidence: Tensor, part: Tensor | int = 0) -> Tensor:
-        """``N K`` mean weights for ``N COUNT``, without leaning; ``part``: which part of the hole the pixels are of."""
-        votes = [net(evidence) for net in nets]
-        every = torch.stack(votes).mean(dim=0)
-        if not self.trust or len(votes) <= self.shipped:
-            return every
-        first = torch.stack(votes[: self.shipped]).mean(dim=0)
-        share = torch.tensor(self.trust)[torch.as_tensor(part).clamp(min=0)].reshape(-1, 1)
-        return first.lerp(every, share.expand_as(every))
-
-
-def rely(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdout | None, seed: int) -> Reliance:
-    """How far to rely on what was learned on the held-out holes.
-
-    Args:
-        nets: Those shipped and those adapted.
-        blind: Candidates made with the held-out holes hidden.
-        seeing: Candidates made with the real hole alone hidden.
-        holdout: What was hidden.
-        seed: Of the pixels looked at.
-    """
-    if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS:
-        return Reliance()
-    hidden = holdout.masks.cpu()
-    parts = torch.zeros_like(hidden, dtype=torch.int8) if holdout.parts is None else holdout.parts.cpu()
-    numbers = range(1 + max(0, int(parts.max())))
-    copies = [_looked_at(blind, hidden & (parts == k), holdout.truth, seed) for k in numbers]
-    real = [_looked_at(seeing, seeing.masks & ~hidden & (parts == k), seeing.frames, seed) for k in numbers]
-    shipped = len(start_nets())
-    trust = tuple(_trust(nets, shipped, c or next(filter(None, copies)), r) for c, r in zip(copies, real, strict=True))
-    reliance = Reliance(0.0, trust, shipped)
-    if agreement(seeing) < AGREED:
-        return reliance
-    return replace(reliance, leaning=_leaning(nets, reliance, copies))
-
-
-def _looked_at(candidates: Candidates, where: Tensor, truth: Tensor, seed: int) -> Examples | None:
-    return examples(candidates, where, truth, seed, LEAN_PIXELS) if bool(where.any()) else None
-
-
-def _trust(nets: Committee, shipped: int, copies: Examples, real: Examples | None) -> float:
-    """1 where adapting moved the real part's fill as far as its copies', ``1 / r`` where it moved it r times as far.
-
-    What adapting is worth was learned on the copies of the hole. Where it moves the real fill further (mean square), it
-    decides by evidence that the copies have not shown it.
-    """
-    if real is None or len(nets) <= shipped:
-        return 1.0
-    moved = []
-    for known in (real, copies):
-        with torch.no_grad():
-            votes = torch.stack([net(known.evidence) for net in nets])
-        apart = (votes.mean(dim=0) - votes[:shipped].mean(dim=0)).unsqueeze(2) * known.colours
-        moved.append(float(apart.sum(dim=1).double().square().mean()))
-    return 1 / max(1.0, moved[0] / max(1e-9, moved[1]))
-
-
-def _leaning(nets: Committee, reliance: Reliance, copies: Sequence[Examples | None]) -> float:
+def lean(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdout | None, seed: int) -> float:
     """How far the fusion leans on the narrow copy: ``w <- (1 - a) w + a e_narrow``, ``a`` by least squares.
 
     A committee never lets go of a candidate altogether, and a copy at 38 dB loses by what is mixed into it. ``a`` is
     fitted on the held-out holes, but used only where the real one gives reason to: where both ways of time show a pixel
     there, they agree to :data:`AGREED`. Elsewhere the copies of the hole have misled it.
     """
-    along = energy = left = 0.0
-    for part, known in enumerate(copies):
-        if known is None:
-            continue
-        with torch.no_grad():
-            weights = reliance.weights(nets, known.evidence, part)
-        fused = (weights.unsqueeze(2) * known.colours).sum(dim=1)
-        towards, missing = known.colours[:, NAMES.index("narrow")] - fused, known.truth - fused
-        along += float((towards * missing).double().sum())
-        energy += float(towards.double().square().sum())
-        left += float(missing.double().square().sum())
+    if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS or agreement(seeing) < AGREED:
+        return 0.0
+    known = examples(blind, holdout.masks.cpu(), holdout.truth, seed, LEAN_PIXELS)
+    with torch.no_grad():
+        weights = torch.stack([net(known.evidence) for net in nets]).mean(dim=0)
+    fused = (weights.unsqueeze(2) * known.colours).sum(dim=1)
+    towards, missing = known.colours[:, NAMES.index("narrow")] - fused, known.truth - fused
+    along, energy = float((towards * missing).double().sum()), float(towards.double().square().sum())
     # the ridge of the stack: as much of the error as of the difference it takes to move
-    return min(1.0, max(0.0, along / (energy + LEAN_RIDGE * left + 1e-9)))
+    return min(1.0, max(0.0, along / (energy + LEAN_RIDGE * float(missing.double().square().sum()) + 1e-9)))
 
 
 def agreement(candidates: Candidates) -> float:
@@ -287,23 +212,15 @@ def agreement(candidates: Candidates) -> float:
     return decibels(float((past - future).square().mean()))
 
 
-def fuse(
-    nets: Committee,
-    candidates: Candidates,
-    told: Told | None = None,
-    reliance: Reliance | None = None,
-    parts: Tensor | None = None,
-) -> Tensor:
+def fuse(nets: Committee, candidates: Candidates, told: Told | None = None, leaning: float = 0.0) -> Tensor:
     """``T 3 H W``: the hole filled; known pixels untouched; ``told`` gets to know what it is made of.
 
     Args:
         nets: What weighs the candidates.
         candidates: What is weighed.
         told: Gets to know.
-        reliance: From :func:`rely`.
-        parts: ``T 1 H W``, which part of the hole a pixel belongs to; None = it is one.
+        leaning: From :func:`lean`.
     """
-    reliance = reliance or Reliance()
     result = candidates.frames.clone()
     source = Evidence(candidates)
     for frame in range(len(result)):
@@ -311,10 +228,9 @@ def fuse(
         if not hole.any():
             continue
         rows, evidence = candidates.rows_of(frame), source.of(frame)
-        part = 0 if parts is None else parts[frame, 0].cpu()[hole].long()
         with torch.no_grad():
-            weights = (1 - reliance.leaning) * smooth(reliance.weights(nets, evidence, part), hole)
-        weights[:, NAMES.index("narrow")] += reliance.leaning
+            weights = (1 - leaning) * smooth(torch.stack([net(evidence) for net in nets]).mean(dim=0), hole)
+        weights[:, NAMES.index("narrow")] += leaning
         fused = torch.zeros((len(evidence), 3))
         for k, name in enumerate(NAMES):
             fused.addcmul_(weights[:, k : k + 1], candidates.colours[name][rows].float())

@@ -30,7 +30,7 @@ from vidinternal.methods.internal import CARDS
 from vidinternal.methods.internal.candidates import Candidates, OutOfTime
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
-from vidinternal.methods.internal.fusion import STEPS, Committee, Reliance, adapt, fuse, rely, start_nets
+from vidinternal.methods.internal.fusion import STEPS, Committee, adapt, fuse, lean, start_nets
 from vidinternal.methods.internal.stacking import BINS, Stack, apply_stack, bins, first_alone, fit_stack, held_back
 from vidinternal.methods.internal.telling import Told, tell
 
@@ -87,14 +87,12 @@ class Fused:
         made: The candidates.
         nets: What weighs them.
         parts: ``T 1 H W``, which part of the hole a pixel belongs to; None = it is one.
-        reliance: How far they rely on the held-out holes.
+        leaning: How far they lean on the narrow copy.
     """
 
-    def __init__(
-        self, made: Candidates, nets: Committee, parts: Tensor | None, reliance: Reliance | None = None
-    ) -> None:
+    def __init__(self, made: Candidates, nets: Committee, parts: Tensor | None, leaning: float = 0.0) -> None:
         self.made, self.told = made, Told(made)
-        self.frames = fuse(nets, made, self.told, reliance, parts)
+        self.frames = fuse(nets, made, self.told, leaning)
         self.index = bins(made.masks, made.unseen(), parts)
         self.parts = 1 if parts is None else 1 + int(parts.max())
 
@@ -255,9 +253,9 @@ class Internal(InpaintMethod):
         learns = config.fusion == "adapted"
         nets = adapt(blind, context.holdout, context.seed) if learns else start_nets()
         parts = None if context.holdout is None else context.holdout.parts
-        reliance = rely(nets, blind, seeing, context.holdout, context.seed) if learns else None
-        fused = Fused(blind, nets, parts, reliance)
-        return fused, fused if seeing is blind else Fused(seeing, nets, parts, reliance), STEPS * learns
+        leaning = lean(nets, blind, seeing, context.holdout, context.seed) if learns else 0.0
+        fused = Fused(blind, nets, parts, leaning)
+        return fused, fused if seeing is blind else Fused(seeing, nets, parts, leaning), STEPS * learns
 
 
 METHODS = (Internal(),)

@@ -18,6 +18,8 @@ _FLAT = 12.0
 """How far, 0 to 255, the inside of strokes may stray from its own colour, in the median."""
 
 
+_FAINT = 30
+"""How much strokes differ at least, 0 to 255, from the picture around."""
 _SLOW = 12
 """Frames of a fade that only outlined text may take."""
 _MANY = 120
@@ -141,7 +143,7 @@ def judge_still(close: Close, look: Glyphs, size: tuple[int, int], read: bool | 
 
 def shape(close: Close, look: Glyphs) -> str:
     """Why it does not look like text; empty if it does."""
-    if look.contrast < 30:
+    if look.contrast < _FAINT:
         return "too faint"
     share = float((look.cover[close.strokes] > 0).mean())
     if share < 0.6:
@@ -152,6 +154,11 @@ def shape(close: Close, look: Glyphs) -> str:
     if _unevenness(close, look) > _FLAT:
         return f"uneven by {_unevenness(close, look):.0f}"
     return _layout(close, look)
+
+
+def scenic(close: Close, look: Glyphs) -> bool:
+    """Whether its strokes have shades and hardly stand out, as those of a scene."""
+    return look.contrast < _FAINT and _unevenness(close, look) > _FLAT
 
 
 def _layout(close: Close, look: Glyphs) -> str:

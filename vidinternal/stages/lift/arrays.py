@@ -89,6 +89,6 @@ def lift_arrays(
     lift = Lift(method, options, settings or LiftSettings(), context)
     made = list(lift.run(take, survey=beside.survey))
     facts = lift.account()
-    facts["notes"] = [*notes, *facts["notes"]]
+    facts["notes"] = list(dict.fromkeys([*notes, *facts["notes"]]))  # what was told before may be told again
     layers = {name: torch.cat([m.layers[name] for m in made]) for name in method.card.layers}
     return Lifted(torch.cat([m.frames for m in made]), layers, facts, lift.weights, lift.carried())
