@@ -36,6 +36,7 @@ def test_the_benches_are_found_by_name() -> None:
         "object_removal",
         "quality",
         "scaling",
+        "speed",
         "subtitles",
         "track",
         "upscale",

@@ -42,3 +42,10 @@ def test_errors_are_told_apart_by_part_and_copy() -> None:
     assert [[n for n, _ in e.copies] for e in errors] == [[24, 12], [12]]
     assert [round(x, 4) for e in errors for _, x in e.copies] == [0.01, 0.04, 0.09]
     assert estimate(errors).psnr == pytest.approx(Holdout(masks, truth, parts, copies).score(fill))
+
+
+def test_a_harder_part_lowers_the_number_by_its_own_area() -> None:
+    errors = [part(100, 30, 30), part(100, 30, 30)]
+    assert estimate(errors, (10.0, 10.0)).psnr == pytest.approx(20)
+    assert 20 < estimate(errors, (10.0, 1.0)).psnr < 30
+    assert estimate(errors, (1.0, 1.0)) == estimate(errors)

@@ -69,9 +69,7 @@ def test_the_worst_frames_are_marked_once_on_the_line_and_once_below_it(page: Pa
     assert f"frame {worst} · {quality[worst]:.1f} dB" in page.text
 
 
-def test_frames_that_most_likely_show_leftovers_are_a_click_away(
-    done: Done, page: Page, tmp_path: Path
-) -> None:
+def test_frames_that_most_likely_show_leftovers_are_a_click_away(done: Done, page: Page, tmp_path: Path) -> None:
     assert 'id="left"' not in page.raw
     entries = [
         {"frame": 2, "looks_like": ["blur"], "score": 0.4},

@@ -234,7 +234,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         summary=summary,
         rows=rows,
         facts={"shots": [p.case.name for p in pieces], "never": NEVER},
-        notes=_notes(options, len(pieces)),
+        notes=_notes(),
     )
 
 
@@ -289,10 +289,10 @@ def _interval(rows: Sequence[Mapping[str, Any]], key: str, random: torch.Generat
     return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def _notes(options: BenchOptions, count: int) -> tuple[str, ...]:
+def _notes() -> tuple[str, ...]:
     return (
-        f"{count} shots, {options.seeds} seeds; steps are the optimiser's in the longest fit. Medians for shares, "
-        f"means for gains, 95 % bootstrap intervals over shots. A run that never reached the cold run's score counts "
+        "Steps are the optimiser's in the longest fit. Medians for shares, means for gains, 95 % bootstrap intervals "
+        "over shots. A run that never reached the cold run's score counts "
         f"{NEVER:.0%}. Gains are in what nobody trained or stopped on: the real hole, or the picture before it was "
         "shrunk or covered with noise or haze.",
         "Score: held-out pixels of the generator, whose every fit is looked at on its way; the real hole of the "

@@ -20,12 +20,18 @@ class FrameIndex:
 
     frame: int
 
+    def __str__(self) -> str:
+        return f"frame {self.frame}"
+
 
 @dataclass(frozen=True)
 class ClockTime:
     """A point in a clip given as exact seconds from the first frame."""
 
     seconds: Fraction
+
+    def __str__(self) -> str:
+        return f"{float(self.seconds):.3f} s"
 
 
 Point = FrameIndex | ClockTime

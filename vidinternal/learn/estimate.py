@@ -31,7 +31,7 @@ class Estimate:
     high: float
 
 
-def estimate(errors: Sequence[PartError]) -> Estimate:
+def estimate(errors: Sequence[PartError], factors: Sequence[float] | None = None) -> Estimate:
     """Judge a fill.
 
     The interval is ``psnr -+ 1.28 sqrt(s_0^2 + sum_k a_k^2 s_k^2 / n_k)``: ``a_k`` the part's share of the hole,
@@ -40,8 +40,11 @@ def estimate(errors: Sequence[PartError]) -> Estimate:
 
     Args:
         errors: From :meth:`~vidinternal.core.contracts.Holdout.errors`; at least one part has a copy.
+        factors: What squared errors on the copies of each part take on in the hole, from
+            :func:`~vidinternal.learn.difficulty.harder`; None = 1.
     """
-    known = [(e.area, mean) for e in errors if (mean := e.mean()) is not None]
+    factors = [1.0] * len(errors) if factors is None else factors
+    known = [(e.area, mean * f) for e, f in zip(errors, factors, strict=True) if (mean := e.mean()) is not None]
     total = sum(e.area for e in errors)
     psnr = decibels(sum(a * e for a, e in known) / sum(a for a, _ in known))
     variance = OTHER_CONTENT**2

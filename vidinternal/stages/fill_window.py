@@ -20,6 +20,7 @@ from vidinternal.core.contracts import (
     InpaintTask,
 )
 from vidinternal.learn.calibration import Doubt
+from vidinternal.learn.difficulty import harder
 from vidinternal.learn.estimate import Estimate, estimate
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.learn.resume import kept
@@ -113,7 +114,8 @@ def _train(
     result = method.fill(task, request.options, replace(context, holdout=holdout))
     if holdout is None:
         return result, None, None
-    return result, estimate(holdout.errors(result.frames)), Doubt.of(result.frames, result.spread, task.masks, holdout)
+    level = estimate(holdout.errors(result.frames), harder(task.frames, task.masks, holdout))
+    return result, level, Doubt.of(result.frames, result.spread, task.masks, holdout)
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,8 @@ def _run_twice(
 
         def look() -> _Score:
             made = method.fill(blind, request.options, hidden)
-            errors = holdout.errors(made.frames)
-            return _Score(estimate(errors), Doubt.of(made.frames, made.spread, blind.masks, holdout))
+            level = estimate(holdout.errors(made.frames), harder(blind.frames, blind.masks, holdout))
+            return _Score(level, Doubt.of(made.frames, made.spread, blind.masks, holdout))
 
         seen = kept(context, "score", "x".join(map(str, task.frames.shape)), _Score, look)
         score, doubt = seen.level, seen.doubt

@@ -76,7 +76,7 @@ def test_letters_are_filled_and_the_box_is_taken_off(made: tuple[Clip, np.ndarra
     covered = masks(found, clip)
     y0, y1, x0, x1 = BOX
     assert covered[START:END, y0:y1, x0:x1].all()
-    request = SpanRequest(range(len(clip)), clip, *(_nothing(clip),) * 2)
+    request = SpanRequest(range(len(clip)), clip, _nothing(clip), _nothing(clip))
     recovered = unblend.recover(found, overlays, request)
     assert recovered is not None
     picture, where = recovered

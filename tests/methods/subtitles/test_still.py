@@ -48,7 +48,6 @@ def test_what_a_reader_sees_among_the_strokes_of_a_still_scene_is_found(
     truth = laid(pictures, letters("Always here", AT, 0.9), 0, len(pictures))
     monkeypatch.setattr(ocr, "installed", lambda: True)
     monkeypatch.setattr(ocr, "read", reader(there))
-    monkeypatch.setattr(ocr, "boxes", lambda _: [])
     _, overlays = find(done(pictures), Config(detector="both"))
     if not there:
         assert not overlays

@@ -83,6 +83,20 @@ def test_credits_roll_over_black():
     assert recall_precision(got, truth)[1] >= 0.5
 
 
+def test_lines_of_credits_close_below_each_other_are_no_ground_of_one_another():
+    pictures = np.random.default_rng(0).normal(8, 1.0, (48, HIGH, WIDE, 3))
+    canvas = [
+        written(line, (26, WIDE), (60 + 7 * k, 20)) for k, line in enumerate(("directed by", "Anna Berg", "music"))
+    ]
+    color, alpha = np.concatenate([c for c, _ in canvas]), np.concatenate([a for _, a in canvas])
+    white = np.where(color.max(-1) > 60, alpha, 0)
+    seen = travelled(pictures, (color, white), (HIGH - 30, 0), (-3.0, 0))
+    clip = done(pictures)
+    found, events = find(clip)
+    assert events and all(event.motion[0] == pytest.approx(-3.0, abs=0.05) for event in events)
+    assert recall_precision(masks(found, clip), seen)[0] >= 0.97
+
+
 def test_a_line_that_comes_in_is_masked_from_its_first_column():
     pictures = still(60)
     truth = travelled(pictures, written("late news", (40, 120), (6, 28)), (130, WIDE + 10), (0, -6.0))

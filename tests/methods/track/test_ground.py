@@ -41,6 +41,22 @@ def test_a_piece_that_was_lost_comes_back() -> None:
         assert (found[row] & ~masks[row]).sum() < 0.1 * masks[row].sum(), row
 
 
+def test_a_detached_piece_is_masked_for_a_removal_but_is_no_part_of_the_outline() -> None:
+    frames, masks = moving(PLACES)
+    piece, stray = np.zeros_like(masks), np.zeros_like(masks)
+    for k, (x, y) in enumerate(PLACES):
+        piece[k, y - 12 : y - 4, x + 6 : x + 14] = True
+        stray[k, 62:70, (x + 50) % WIDTH : (x + 50) % WIDTH + 8] = True
+    frames[piece | stray] = (30, 40, 220)
+    clip = Clip(frames)
+    (found,) = against_ground(SmallFrames(clip, HEIGHT), [tracked(masks)], clip.shots())
+    beliefs = np.stack([found.path.belief(k, found.size) for k in range(len(frames))])
+    inner = range(2, len(frames) - 2)
+    assert np.mean([(beliefs[k][piece[k]] > 0.25).mean() for k in inner]) > 0.8
+    assert not (beliefs[piece] > 0.5).any()
+    assert np.mean([(beliefs[k][stray[k]] > 0.25).mean() for k in inner]) < 0.1
+
+
 def test_ground_that_was_taken_for_the_object_goes() -> None:
     frames, masks = moving(PLACES)
     fat = masks.copy()

@@ -306,8 +306,8 @@ def test_a_shadow_is_found_where_it_is_asked_for() -> None:
     ("hints", "says"),
     [
         (["box=100,22,26,26@0"], "inside the 112x72 picture"),
-        (["box=8,22,26,26@7"], "from 0 to 6"),
-        (["box=8,22,26,26@0:01"], "before 0.700 s"),
+        (["box=8,22,26,26@7"], "from 0 to 6(.|\\n)*frame 7"),
+        (["box=8,22,26,26@0:01"], "before 0.700 s(.|\\n)*1.000 s"),
         (["point=112,5@0"], "inside the 112x72 picture"),
         (["polygon=1,1;5,5;120,9"], "inside the 112x72 picture"),
         (["polygon=1,1;1,1;1,1"], "with an area"),

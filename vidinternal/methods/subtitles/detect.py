@@ -21,7 +21,7 @@ from vidinternal.methods.subtitles.detect_revealed import revealed
 from vidinternal.methods.subtitles.detect_scan import Scan, Speed, plan
 from vidinternal.methods.subtitles.detect_seen import Seen, on_box, seen
 from vidinternal.methods.subtitles.detect_steady import mark_views, steady_cover
-from vidinternal.methods.subtitles.detect_still import by_reading, sung
+from vidinternal.methods.subtitles.detect_still import by_reading
 from vidinternal.methods.subtitles.detect_travel import Travel
 from vidinternal.methods.subtitles.detect_travel import foremost as foremost_travels
 from vidinternal.methods.subtitles.events import Box, Kind, Overlay
@@ -68,9 +68,8 @@ def search(clip: ClipView, config: Config, way: Way) -> list[Seen]:
     text = sorted(foremost(blocks(seen.held)), key=lambda b: (b.first // ABOUT, -b.weight, b.first, b.box))
     marks = sorted((Block(m.first, m.last, (m,)) for m in seen.steady), key=lambda b: -b.weight)
     still = sorted(blocks(seen.still), key=lambda b: (-b.weight, b.box))[:_STILL]
-    read, written = by_reading(clip, scan) if way.reads else ([], [])
-    still = [*read, *still]
-    for some, look in ((text, finder.text), (marks, finder.mark), (still, finder.still), (written, finder.sung)):
+    still = [*by_reading(clip, scan), *still] if way.reads else still
+    for some, look in ((text, finder.text), (marks, finder.mark), (still, finder.still)):
         for batch in finder.batches(some, mark_views if some is marks else None):
             for block in batch:
                 look(block)
@@ -205,16 +204,6 @@ class Finder:
             if _is_logo(seen(close, look, verdict.score, "").overlay, self._clip):
                 look = glyphs(close, self._config.grow, thin=True) or look
             self._keep(close, look, verdict.score, said=said)
-
-    def sung(self, block: Block) -> None:
-        """Look at what is written over a picture that does not move in letters that change their colour."""
-        close, _ = self._closely(block)
-        turned = None if close is None else sung(self._full, close)
-        look = None if turned is None else glyphs(turned, self._config.grow)
-        if turned is not None and look is not None:
-            verdict = judge_still(turned, look, self._clip.size, None)
-            if verdict.score > 0:
-                self._keep(turned, look, verdict.score)
 
     def _read(self, close: Close, look: Glyphs) -> str | None:
         """What it says; empty where there is nothing to read, None where nobody reads."""

@@ -69,7 +69,7 @@ def read(picture: np.ndarray, line: int | None = None) -> list[Reading]:
     """
     scale = 1.0 if line is None else min(1.0, _ROWS / max(1, line))
     shown = picture if scale == 1.0 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    result = _engine()(np.ascontiguousarray(shown[..., ::-1]), use_cls=False, use_rec=True)
+    result = _engine()(np.ascontiguousarray(shown[..., ::-1]), use_cls=False)
     if result.boxes is None or result.txts is None:
         return []
     found = []
@@ -79,25 +79,6 @@ def read(picture: np.ndarray, line: int | None = None) -> list[Reading]:
         if score >= _SURE and any(c.isalnum() for c in text):
             found.append(Reading((max(0, y0), y1, max(0, x0), x1), text.strip(), float(score)))
     return [_joined(row) for row in _rows(found)]
-
-
-def boxes(picture: np.ndarray) -> list[Box]:
-    """Where something is written, in a script that is known or not.
-
-    Args:
-        picture: ``h w 3`` uint8 RGB.
-    """
-    result = _engine()(np.ascontiguousarray(picture[..., ::-1]), use_cls=False, use_rec=False)
-    corners = [] if result.boxes is None else result.boxes
-    return [
-        (
-            max(0, int(np.min(c[:, 1]))),
-            int(np.ceil(np.max(c[:, 1]))),
-            max(0, int(np.min(c[:, 0]))),
-            int(np.ceil(np.max(c[:, 0]))),
-        )
-        for c in (np.asarray(quad, float) for quad in corners)
-    ]
 
 
 def _rows(found: list[Reading]) -> list[list[Reading]]:

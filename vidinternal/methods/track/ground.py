@@ -31,6 +31,12 @@ _TIMES = 3.0
 """How many times the usual difference of the ground is none any more."""
 _REACH = 0.6
 """How far from the track a lost piece may lie, in sizes of the object."""
+_GAP = 0.3
+"""How far a detached piece may lie from what is known of the object, in its sizes: a racket at the end of an arm."""
+_DETACHED = 0.002
+"""Least area of a detached piece, as a share of the object's."""
+_PERHAPS = 0.4
+"""Belief in a detached piece: no part of the likeliest outline, but of what is masked for a removal."""
 _SHADE = (0.6, 0.98)
 """Lightness of ground in shadow, as a share of its own."""
 _TINT = 6.0
@@ -197,7 +203,34 @@ def _corrected(belief: np.ndarray, differs: np.ndarray, others: Sequence[np.ndar
         grown = (cv2.dilate(grown.astype(np.uint8), cross) > 0) & open_part
     grown = (cv2.morphologyEx(grown.astype(np.uint8), cv2.MORPH_OPEN, cross) > 0) | core
     found = np.where(grown, np.maximum(belief, 0.25 + 0.65 * sure), belief)
+    free = known & (sure > 0.6) & (belief <= 0.5) & ~grown
+    for other in others:
+        free &= other < 0.5
+    found[_detached(free, grown, reach)] = _PERHAPS
     bare = known & (sure < 0.3)
     # a hole the size of a speck is a piece of the object in the ground's colour
     bare = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return np.where(bare, found * (0.25 + sure), found).astype(np.float32)
+
+
+def _detached(free: np.ndarray, grown: np.ndarray, reach: int) -> np.ndarray:
+    """Pieces that are no ground near an object, or near such a piece: what a thin part of it connects, unseen."""
+    area = float(grown.sum())
+    gap, least = max(3.0, _GAP * float(np.sqrt(area))), max(6.0, _DETACHED * area)
+    count, names, facts, _ = cv2.connectedComponentsWithStats(free.astype(np.uint8), connectivity=8)
+    left = [k for k in range(1, count) if facts[k, cv2.CC_STAT_AREA] >= least]
+    far, found = _away(grown), np.zeros_like(grown)
+    left = [k for k in left if far[names == k].max() <= 1.5 * reach]
+    while left:
+        near = _away(grown | found)
+        reached = [k for k in left if near[names == k].min() <= gap]
+        if not reached:
+            break
+        found |= np.isin(names, reached)
+        left = [k for k in left if k not in reached]
+    return found
+
+
+def _away(mask: np.ndarray) -> np.ndarray:
+    """Distance of every pixel from a mask."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
