@@ -10,6 +10,8 @@ import pytest
 
 from tests.report.pages import Page
 from tests.report.runs import small_job
+from vidinternal.report import run_page
+from vidinternal.report.film import ROOM, Film, Wanted
 from vidinternal.report.run_page import write_run_page
 from vidinternal.runner.job import Job, JobResult
 from vidinternal.runner.run import open_run, run_job
@@ -82,6 +84,20 @@ def test_frames_that_most_likely_show_leftovers_are_a_click_away(done: Done, pag
     listed = marked.raw[marked.raw.index('id="left"') :].partition("</ul>")[0]
     assert "frame 3 · ghost edges, trailing shadow" in listed and "frame 9 · flicker" in listed
     assert "2 of 3 frames" in marked.text and 'data-worst="2"' not in listed
+
+
+def test_a_record_that_tells_much_leaves_less_room_to_pictures(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms: list[int] = []
+
+    def film(reel: object, kept: object, wanted: Wanted) -> Film:
+        rooms.append(wanted.room)
+        return Film((16, 9), 0)
+
+    monkeypatch.setattr(run_page, "make_film", film)
+    for notes in ([], ["x" * 3_000_000], ["x" * 90_000_000]):
+        run_page.RunPage(open_run(done[0]), replace(done[1], record={**done[1].record, "notes": notes}), "again")
+    assert rooms[0] == ROOM and rooms[2] == ROOM // 2
+    assert 0.7 * 2_000_000 < rooms[0] - rooms[1] < 0.8 * 2_100_000
 
 
 def test_the_same_run_makes_the_same_page(done: Done, page: Page, tmp_path: Path) -> None:

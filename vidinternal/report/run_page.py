@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import os
@@ -28,8 +29,10 @@ from vidinternal.runner.job import Job, JobResult
 from vidinternal.runner.remade import maker_of
 from vidinternal.runner.run import Run, open_run
 
-BYTES_A_FRAME = 60
-"""What times, quality and the record of one frame take as text."""
+BYTES_A_FRAME = 30
+"""What times, quality and filled pixels of one frame take as text."""
+SPARE = 1_000_000
+"""Bytes of such text and of the record for which a page has room beside its pictures."""
 MOST_CURVES = 12
 """Windows whose fit is drawn: the worst ones."""
 _KINDS: tuple[dict[str, Any], ...] = (
@@ -82,6 +85,7 @@ class RunPage:
         self.facts: list[FrameFacts] = list(self.kept.survey())
         self.worst = worst_frames([f.quality for f in self.facts])
         self.left = self._left()
+        self.raw = json.dumps(self.record, indent=1)
         self.no_film = ""
         self.film = self._film(result.destination)
 
@@ -89,8 +93,9 @@ class RunPage:
         known = [f.quality for f in self.facts if f.quality is not None]
         largest = max(0.02, min(1.0, 2.5 * 10 ** (-min(known) / 20))) if known else 0.02
         starts = [s.start for s in self.kept.windows.shots] if self.kept.windows else [0]
-        # what is told of every frame of a very long clip takes room as well
-        room = max(ROOM // 2, ROOM - BYTES_A_FRAME * len(self.facts))
+        # what is told of every frame of a very long clip takes room as well; pictures take a third more as text
+        told = len(html.escape(self.raw)) + BYTES_A_FRAME * len(self.facts)
+        room = max(ROOM // 2, ROOM - 3 * max(0, told - SPARE) // 4)
         wanted = Wanted((*self.worst, *(i for i in self.left if i not in self.worst)), starts, largest, room)
         try:
             return make_film(Reel(self.run.info, probe_result(destination, self.run.info)), self.kept, wanted)
@@ -142,7 +147,7 @@ class RunPage:
             "digests": self._digests(),
             "settings": _flat(self.record["settings"]),
             "total": sum(self.record["timings"].values()),
-            "raw": json.dumps(self.record, indent=1),
+            "raw": self.raw,
             "facts": for_script(self._for_script()),
             "frames": self._frames(),
             "summary": for_script(summary(self.record["source"]["frames"], self._thumbnails())),
