@@ -7,6 +7,7 @@ import pytest
 from tests import media_made
 from vidinternal.engines import chains as module
 from vidinternal.engines.chains import chain, describe_clip, planned_chains, usual_length
+from vidinternal.engines.warm import can_warm, spec_of
 from vidinternal.learn.warm_start.describe import distance
 
 
@@ -72,3 +73,9 @@ def test_too_many_to_look_at_and_clips_elsewhere_follow_by_name(
 
 def test_few_clips_are_done_side_by_side_and_many_in_chains() -> None:
     assert [usual_length(n) for n in (0, 1, 31, 32, 100, 10**6)] == [1, 1, 1, 2, 6, 8]
+
+
+def test_where_earlier_weights_do_harm_clips_do_not_wait_for_each_other() -> None:
+    assert can_warm(spec_of("denoise", ())) and can_warm(spec_of("upscale", ()))
+    assert not can_warm(spec_of("dehaze", ()))
+    assert can_warm(spec_of("dehaze", ("dehaze.init=nearest",)))

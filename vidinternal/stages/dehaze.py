@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vidinternal.stages.per_frame import PerFrame, PerFrameConfig
 
 
@@ -10,6 +12,9 @@ class Config(PerFrameConfig):
 
     method: str = "double_dip"
     """Dehazing method."""
+    # measured: a shot's layers are no start for another's, and nothing known tells beforehand (bench warm_start)
+    init: Literal["cold", "previous", "nearest", "mean", "ema", "last_k", "meta", "bank"] = "cold"
+    """What the first picture of a take starts from: nothing, finished windows and `bank` by some scheme."""
 
 
 class Dehaze(PerFrame):
