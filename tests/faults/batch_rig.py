@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,6 +77,7 @@ def do(asked: dict[str, Any]) -> dict[str, Any]:
         elif asked["kill"] is not None and time.monotonic() - began >= asked["kill"]:
             (os.killpg if asked["who"] == "all" else os.kill)(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
+            wait_for_the_rest(pid)
         else:
             time.sleep(0.005)
     return {
@@ -83,6 +85,22 @@ def do(asked: dict[str, Any]) -> dict[str, Any]:
         "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
         "seconds": time.monotonic() - began,
     }
+
+
+def wait_for_the_rest(group: int, patience: float = 30.0) -> None:
+    """Wait until no worker of a killed run is alive: forked ones hold its lock until they are gone."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until and any(alive(entry, group) for entry in Path("/proc").glob("[0-9]*/stat")):
+        time.sleep(0.005)
+
+
+def alive(stat: Path, group: int) -> bool:
+    """Whether a process is of a group and no zombie."""
+    try:
+        state, _, own = stat.read_text().rpartition(")")[2].split()[:3]
+    except (OSError, ValueError):
+        return False  # gone meanwhile
+    return int(own) == group and state not in "ZX"
 
 
 def main() -> None:

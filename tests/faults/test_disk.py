@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -221,3 +223,15 @@ def test_sizes_for_people_and_folders_that_do_not_exist_yet(tmp_path: Path) -> N
     assert free_bytes(tmp_path / "a" / "b") == shutil.disk_usage(tmp_path).free
     check_writable(tmp_path / "a" / "b", "output")
     assert not list((tmp_path / "a" / "b").iterdir())
+
+
+def test_what_a_killed_trial_left_goes_with_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from vidinternal.runner import resources;"
+        "resources.os.fsync = lambda _: os._exit(9);"
+        "resources.check_writable(pathlib.Path(sys.argv[1]), 'output')"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    check_writable(tmp_path, "output")
+    assert list(tmp_path.iterdir()) == []

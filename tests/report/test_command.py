@@ -58,7 +58,7 @@ def test_the_command_says_everything_the_result_depends_on() -> None:
 
 def test_every_field_of_a_job_is_in_the_command_or_changes_no_result() -> None:
     told = {"pipeline", "inputs", "sets", "device", "seed", "budget", "workspace", "memory"}
-    changes_nothing = {"fresh", "processes", "private", "report", "report_of", "starts"}
+    changes_nothing = {"fresh", "hold", "processes", "private", "report", "report_of", "starts"}
     assert {f.name for f in fields(Job)} - told - changes_nothing == set()
     given_by_hand = {"source", "destination", "regions"} | GIVEN.keys() | FLAGS.keys() | REPEATED.keys()
     assert {f.name for f in fields(JobInputs)} - given_by_hand == set()

@@ -6,7 +6,6 @@ import errno
 import os
 import resource
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ def check_writable(folder: Path, what: str) -> None:
     Raises:
         ResourceError: It cannot be made or written to, or there is no room for even a few bytes.
     """
-    trial = folder / f".{uuid.uuid4().hex[:8]}.part"
+    trial = folder / f".vidinternal-{os.getuid()}.part"  # one name: what a killed run left here goes with the next
     try:
         make_folder(folder)
         try:
