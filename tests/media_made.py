@@ -21,6 +21,7 @@ import numpy as np
 
 from vidinternal.core.clip import ClipInfo, ColorTags
 from vidinternal.media.decode import ClipReader
+from vidinternal.media.encoder_options import repeatable_x264
 from vidinternal.media.picture import NativeFrame, picture_format, plane_shape, sample_dtype, to_av
 
 SILENT = {"libx265": {"x265-params": "log-level=none"}}
@@ -215,7 +216,8 @@ def packets(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
 
 def _add_video(container: Any, recipe: Recipe) -> Any:
     width, height = recipe.size
-    options = {**SILENT.get(recipe.codec, {}), **recipe.options}
+    repeatable = repeatable_x264() if recipe.codec == "libx264" else {}
+    options = {**repeatable, **SILENT.get(recipe.codec, {}), **recipe.options}
     if recipe.interlaced:
         options["flags"] = "+ildct+ilme"
     if recipe.color.chroma_location:

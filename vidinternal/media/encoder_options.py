@@ -30,8 +30,8 @@ def encoder_options(
     x265 = f"log-level=error:frame-threads={_X265_FRAMES}"
     speed, options, without_loss = {
         # crf 0 is lossless at 8 bit only; qp 0 is at every depth
-        "libx264": ({"preset": "medium"}, _repeatable_x264(), {"qp": "0"}),
-        "libx264rgb": ({"preset": "medium"}, _repeatable_x264(), {"qp": "0"}),
+        "libx264": ({"preset": "medium"}, repeatable_x264(), {"qp": "0"}),
+        "libx264rgb": ({"preset": "medium"}, repeatable_x264(), {"qp": "0"}),
         "libx265": ({"preset": "medium"}, {"x265-params": x265}, {"x265-params": f"{x265}:lossless=1"}),
         "libsvtav1": ({"preset": "6"}, {}, {"svtav1-params": "lossless=1"}),
         "libaom-av1": ({"cpu-used": "4"}, {"row-mt": "1"}, {"aom-params": "lossless=1"}),
@@ -46,7 +46,7 @@ def encoder_options(
     return speed | options | (without_loss if lossless else quality)
 
 
-def _repeatable_x264() -> dict[str, str]:
+def repeatable_x264() -> dict[str, str]:
     """Options without which x264 makes other bytes of the same pictures now and then.
 
     Its AVX-512 code for macroblock trees takes in memory that nobody wrote where a row of a picture with B frames is
