@@ -1,6 +1,7 @@
 """Burnt-in text told by an events file, removed and given back; the files for people beside the output."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,17 @@ EVENT: dict[str, Any] = {
 }
 
 
-def film(folder: Path) -> Path:
+def film(folder: Path, recipe: Recipe = RECIPE) -> Path:
     """A clip with thick white bars with a black edge in frames 4 to 7."""
     natives = []
-    for native in pictures(RECIPE):
+    for native in pictures(recipe):
         luma = native.planes[0].copy()
         if 4 <= native.index < 8:
             for x in range(24, 72, 12):
                 luma[42:52, x - 2 : x + 6] = 16
                 luma[44:50, x : x + 4] = 235
         natives.append(NativeFrame((luma, *native.planes[1:]), native.pts, native.duration, native.index))
-    return make(RECIPE, folder, natives)
+    return make(recipe, folder, natives)
 
 
 def events(folder: Path, *rows: dict[str, Any]) -> Path:
@@ -99,6 +100,18 @@ def test_text_is_removed_and_given_back_as_a_track(tmp_path: Path) -> None:
     assert any("1 texts were added" in n for n in result.record["notes"])
     assert result.record["output"]["soft_subs"] == {"texts": 1, "language": "deu"}
     assert [p.name for p in beside.iterdir() if p.name.endswith(".part")] == []
+
+
+def test_text_before_a_still_picture_is_not_filled_but_seen(tmp_path: Path) -> None:
+    still = replace(RECIPE, speed=0)
+    truth = make(replace(still, name="truth.mkv"), tmp_path)
+    film(tmp_path, still)
+    result = removed(tmp_path, EVENT)
+    (shot,) = result.record["shots"]
+    assert shot["masked_pixels"] > 0
+    assert any("are bare at the same place before or after" in n for n in result.record["notes"])
+    off = luma(result.destination)[4:8, 42:52, 22:72].astype(int) - luma(truth)[4:8, 42:52, 22:72]
+    assert np.sqrt(np.mean(off**2)) < 4
 
 
 def test_what_was_written_can_be_given_back_and_is_then_left_alone(tmp_path: Path) -> None:

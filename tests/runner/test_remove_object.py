@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.methods.track.scenes import SIDE, moving
 from vidinternal.core.errors import MaskError
@@ -31,11 +32,15 @@ BOX = f"box=8,22,{SIDE + 6},{SIDE + 6}@0"
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mkv", "yuv444p")
+
+
+def write_clip(path: Path, pix_fmt: str) -> Path:
+    """An object that walks through a still scene."""
     frames, _ = moving([(11 + 12 * t, 25) for t in range(FRAMES)])
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=Fraction(10))
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv444p"
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pix_fmt
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
@@ -64,6 +69,24 @@ def test_the_object_is_gone_and_everything_else_is_as_it_was(source: Path, tmp_p
     left = (after[:, 0] > 0.7) & (after[:, 1] < 0.25) & red
     assert left.sum() < 0.05 * red.sum()
     assert run_job(job(source, tmp_path, BOX)).status == "already done"
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p"])
+def test_leftovers_are_looked_for_among_the_sources_own_pixels(
+    pix_fmt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr("vidinternal.runner.leftovers.leftovers", lambda *given: seen.append(given) or {})
+    path = write_clip(tmp_path / "clip.mkv", pix_fmt)
+    run_job(job(path, tmp_path, BOX))
+    ((result, masks),) = seen
+    info = probe(path)
+    whole = torch.stack([torch.from_numpy(to_rgb(f, info)) for f in ClipReader(info).frames(0, FRAMES)])
+    assert masks.shape[-2:] == whole.shape[-2:]
+    assert masks.any()
+    # where nothing is filled nothing is hidden either, be it beside the mask
+    assert ((result - whole).abs() * ~masks).max() < 1e-3
+    assert ((result - whole).abs() * masks).max() > 0.1
 
 
 def test_a_dry_run_shows_what_would_be_removed(source: Path, tmp_path: Path) -> None:

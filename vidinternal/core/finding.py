@@ -190,15 +190,18 @@ class MaskedSpan:
 
     Attributes:
         masks: ``T 1 H W`` bool, True = to be changed.
-        recovered: ``T 3 H W`` float32 RGB, the picture under a semi-transparent overlay, un-blended; None where nothing
-            was recovered.
+        recovered: ``T 3 H W`` float32 RGB, the picture under an overlay, un-blended or seen there in other frames; None
+            where nothing was recovered.
         where: ``T 1 H W`` bool, a subset of ``masks``: pixels for which ``recovered`` is the answer; the others are
             filled.
+        seen: ``T 1 H W`` bool, a subset of ``where``: what other frames show at the same place; None where nothing is
+            known of the place but what shows through.
     """
 
     masks: Tensor
     recovered: Tensor | None = None
     where: Tensor | None = None
+    seen: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ class SpanRequest:
         clip: To look at them.
         given: ``T 1 H W`` bool, the masks from ``--mask``; all False without one.
         drawn: ``T 1 H W`` bool, the rectangles of ``--region``.
-        recover: Whether un-blended pixels can be used; False for interlaced clips.
+        recover: Whether recovered pixels can be used; False for interlaced clips.
     """
 
     span: range

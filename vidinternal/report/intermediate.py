@@ -229,6 +229,8 @@ def _origin(fill: Fill | None, track: MaskTrack, row: int) -> np.ndarray | None:
             made[fill.provenance[row, 0] >= 0] = COPIED
     if track.where is not None:
         made[track.where[row, 0]] = UNBLENDED
+    if track.seen is not None:
+        made[track.seen[row, 0]] = COPIED
     return made.numpy()
 
 

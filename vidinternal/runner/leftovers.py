@@ -9,7 +9,6 @@ import torch
 
 from vidinternal.ops.leftovers import leftovers
 from vidinternal.stages.artifacts import Fill, MaskTrack
-from vidinternal.stages.work_area import load_work_area
 
 if TYPE_CHECKING:
     from vidinternal.core.clip import Window
@@ -39,10 +38,12 @@ def _of_window(run: Run, window: Window) -> dict[int, dict[str, Any]]:
     fill: Fill = run.read("fill", window)
     if fill.frames is None or fill.box is None or track.box is None:
         return {}
-    area, _ = load_work_area(run.handles["frames"], window, track)
+    frames = run.handles["frames"]
     y0, y1, x0, x1 = track.box
-    masks = run.handles["frames"].masks(track.masks)[..., y0:y1, x0:x1]
-    result = torch.where(masks, fill.frames.clamp(0, 1), area)
+    masks = frames.masks(track.masks)[..., y0:y1, x0:x1]
+    # not the work area: that lacks a rim around the mask, too, where the result has the source's own pixels
+    shown = track.with_recovered(frames.rgb(window.start, window.end, track.box))
+    result = torch.where(masks, fill.frames.clamp(0, 1), shown)
     found: dict[int, dict[str, Any]] = {}
     for row, one in leftovers(result, masks).items():
         names = one.suspicious()

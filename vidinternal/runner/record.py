@@ -67,7 +67,7 @@ def shot_scores(run: Run) -> list[dict[str, Any]]:
             {
                 "shot": shot.index,
                 "frames": [shot.start, shot.end],
-                "masked_pixels": sum(f["hole_pixels"] for f in filled),
+                "masked_pixels": sum(f["hole_pixels"] + f.get("recovered_pixels", 0) for f in filled),
                 "expected_psnr": None if expected is None else round(expected, 2),
                 "expected_range": [round(end, 2) for end in ends] or None,
                 "seam_codes": round(sum(seams) / len(seams), 3) if seams else None,

@@ -28,8 +28,8 @@ def window_weights(run: Run, stage: Stage, todo: Sequence[Window]) -> dict[int, 
 
 
 def masked_pixels(run: Run, todo: Sequence[Window]) -> dict[int, float]:
-    """Masked pixels of each window, by its index."""
-    return {w.index: float(run.read("masks", w).masks.sum()) for w in todo}
+    """Masked pixels of each window that are to be filled, by its index."""
+    return {w.index: float(run.read("masks", w).to_fill().sum()) for w in todo}
 
 
 def time_for(run: Run, fraction: float) -> Budget:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from vidinternal.core.clip import Shot, Window
 from vidinternal.core.contracts import FlowField, FlowSet
 from vidinternal.core.finding import Found
+from vidinternal.ops.bars import NO_BARS, Bars, inside
 from vidinternal.stages.made import Made
 from vidinternal.stages.patches import Patches
 
@@ -92,8 +93,11 @@ class MaskTrack:
         masks: ``T 1 H W`` bool on the frames as they are shown, True = to fill.
         box: The work area: the holes of all pictures with a margin of known picture; None when nothing is masked.
         per_frame: Pictures that methods see of a frame: 2 where it is interlaced. ``box`` lies in one picture.
-        recovered: ``T 3 h w`` float32 RGB inside ``box``: the picture under a semi-transparent overlay; or None.
+        recovered: ``T 3 h w`` float32 RGB inside ``box``: the picture under an overlay, known without filling; or None.
         where: ``T 1 h w`` bool, inside ``box`` and under ``masks``: what ``recovered`` answers; the rest is filled.
+        seen: ``T 1 h w`` bool, the part of ``where`` that other places show: the same in other frames, or a black bar's
+            other pixels; the rest shone through.
+        bars: Black bars along the sides of ``box``; methods do not get to see them.
     """
 
     masks: Tensor
@@ -101,6 +105,8 @@ class MaskTrack:
     per_frame: int = 1
     recovered: Tensor | None = None
     where: Tensor | None = None
+    seen: Tensor | None = None
+    bars: Bars = NO_BARS
 
     def to_fill(self) -> Tensor:
         """``T 1 h w`` bool inside ``box``, or of the whole frames without one: what no picture was recovered for."""
@@ -108,6 +114,25 @@ class MaskTrack:
             return self.masks
         y0, y1, x0, x1 = self.box
         return self.masks[..., y0:y1, x0:x1] & ~self.where
+
+    def with_bars(self, bars: Bars, colour: Tensor) -> MaskTrack:
+        """With every masked pixel on black bars recovered.
+
+        Args:
+            bars: Along the sides of ``box``.
+            colour: ``3`` RGB.
+        """
+        if self.box is None:
+            return self
+        y0, y1, x0, x1 = self.box
+        masked = self.masks[..., y0:y1, x0:x1]
+        on = torch.ones_like(masked)
+        rows, columns = inside(bars, y1 - y0, x1 - x0)
+        on[..., rows, columns] = False
+        on &= masked
+        known = torch.zeros((len(on), 3, *on.shape[-2:])) if self.recovered is None else self.recovered
+        where, seen = (on if t is None else t | on for t in (self.where, self.seen))
+        return replace(self, recovered=torch.where(on, colour.view(3, 1, 1), known), where=where, seen=seen, bars=bars)
 
     def with_recovered(self, frames: Tensor) -> Tensor:
         """``T 3 h w`` frames inside ``box`` with what was recovered laid over them."""
@@ -122,8 +147,12 @@ class MaskTrack:
         if self.recovered is not None and self.where is not None:
             colours = self.recovered.cpu().numpy().clip(0, 1)
             arrays |= {"recovered": np.round(colours * 65535).astype(np.uint16), "where": self.where.cpu().numpy()}
+            arrays |= {} if self.seen is None else {"seen": self.seen.cpu().numpy()}
         _save_arrays(folder / "masks.safetensors", arrays)
-        _save_json(folder / "masks.json", {"shape": array.shape, "box": self.box, "per_frame": self.per_frame})
+        _save_json(
+            folder / "masks.json",
+            {"shape": array.shape, "box": self.box, "per_frame": self.per_frame, "bars": self.bars},
+        )
 
     @classmethod
     def load(cls, folder: Path) -> MaskTrack:
@@ -133,10 +162,12 @@ class MaskTrack:
         arrays = load_file(folder / "masks.safetensors")
         array = np.unpackbits(arrays["packed"], count=int(np.prod(shape))).astype(bool).reshape(shape)
         masks, box = torch.from_numpy(array), tuple(meta["box"]) if meta["box"] else None
+        bars = tuple(meta["bars"])
         if "recovered" not in arrays:
-            return cls(masks, box, meta["per_frame"])
+            return cls(masks, box, meta["per_frame"], bars=bars)
         colours = torch.from_numpy(arrays["recovered"].astype(np.float32) / 65535)
-        return cls(masks, box, meta["per_frame"], colours, torch.from_numpy(arrays["where"]))
+        seen = torch.from_numpy(arrays["seen"]) if "seen" in arrays else None
+        return cls(masks, box, meta["per_frame"], colours, torch.from_numpy(arrays["where"]), seen, bars)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +17,7 @@ from torch import Tensor
 from vidinternal.core.clip import ClipInfo, Damage, ReadPolicy
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import ConfigError, MediaError
-from vidinternal.media.color import to_rgb
+from vidinternal.media.color import luma, to_rgb
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.dynamic_hdr import check_dynamic
 from vidinternal.media.fields import Scan, check_splits, field_infos, scan_of, split, split_lines
@@ -77,11 +77,20 @@ class FrameSource:
 
         Each frame gives :attr:`per_frame` of them, in order of time.
         """
+        return self._pictures(to_rgb, start, end, box)
+
+    def luma(self, start: int, end: int, box: Box | None = None) -> Tensor:
+        """The same pictures' brightness alone, ``T 1 h w`` float32: of YCbCr formats not touched by any chroma."""
+        return self._pictures(lambda picture, info: luma(picture, info)[None], start, end, box)
+
+    def _pictures(
+        self, convert: Callable[[NativeFrame, ClipInfo], np.ndarray], start: int, end: int, box: Box | None
+    ) -> Tensor:
         y0, y1, x0, x1 = box or (None, None, None, None)
         crops = []
         for native in self.native(start, end):
             for picture, info in zip(split(native, self.scan), self.infos, strict=True):
-                upright = self.turn.upright(to_rgb(picture, info))
+                upright = self.turn.upright(convert(picture, info))
                 crops.append(upright[:, y0:y1, x0:x1].astype(np.float32))
         return torch.from_numpy(np.stack(crops))
 

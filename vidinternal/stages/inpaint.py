@@ -76,7 +76,8 @@ class Inpaint(Stage):
         """Return ``fill`` of this window; empty where nothing is masked."""
         track: MaskTrack = inputs["masks"]
         if track.box is not None and not track.to_fill().any():
-            facts = {"method": self.config.method, "skipped": "all of it was recovered"}
+            told = {"skipped": "all of it was recovered", "hole_pixels": 0, **_recovered(track)}
+            facts = {"method": self.config.method, **told}
             return {"fill": Fill(track.recovered, track.box, facts=facts)}
         if track.box is None or self.options is None:
             return {"fill": Fill(None, None, facts={"method": self.config.method, "skipped": "nothing masked"})}
@@ -95,6 +96,7 @@ class Inpaint(Stage):
         scale = 1.0 if context.memory is None else context.memory.scale(track)
         result, facts = fill_in_memory((area, masks), inputs["flow"].fields, request, fit, scale)
         facts = {**facts, "hole_pixels": int(track.to_fill().sum()), **about}
+        facts |= _recovered(track)
         facts["notes"] = [*facts["notes"], *_unfit(pool, result)]
         facts |= {"warm": result.warm, "trained": bool(result.weights)}
         provenance = None if result.provenance is None else result.provenance.to(torch.int16)
@@ -113,6 +115,12 @@ class Inpaint(Stage):
         size = working_size(area.shape[-2], area.shape[-1], self.config.max_side or chosen.work_side)
         scheme = "nearest" if self.config.init == "bank" else self.config.init
         return {"description": list(seen)}, Pool(scheme, context.finished, chosen.name, size, seen)
+
+
+def _recovered(track: MaskTrack) -> dict[str, int]:
+    """Masked pixels that nobody had to fill, and those of them that other places show, for the account."""
+    counts = {"recovered_pixels": track.where, "seen_pixels": track.seen}
+    return {name: int(where.sum()) for name, where in counts.items() if where is not None}
 
 
 def _unfit(pool: Pool | None, result: FitResult) -> tuple[str, ...]:

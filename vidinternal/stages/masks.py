@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -20,11 +21,15 @@ from vidinternal.media.mask_source import check_fits, open_masks
 from vidinternal.media.orientation import shown_size
 from vidinternal.media.probe import frame_pts
 from vidinternal.methods import mask_method
+from vidinternal.ops.bars import find_bars
 from vidinternal.ops.masks import bounding_box, dilate, temporal_hull
 from vidinternal.ops.unblend import estimate_blend
 from vidinternal.stages.artifacts import Box, MaskTrack
 from vidinternal.stages.base import JobInputs, Scope, Stage, StageContext
 from vidinternal.stages.clip_view import SourceView, asked, given_masks
+
+if TYPE_CHECKING:
+    from vidinternal.stages.decode import FrameSource
 
 
 class Config(StrictModel):
@@ -39,8 +44,9 @@ class Config(StrictModel):
     context: int = Field(default=64, ge=16)
     """Pixels of known picture around the holes that methods get to see."""
     unblend: Literal["found", "auto", "off"] = "found"
-    """What is recovered from under half-transparent overlays instead of filled: ``found`` by a search, ``auto`` those
-    under a mask that stands still too, ``off`` nothing; only where that proves better on known places."""
+    """What is recovered instead of filled: ``found`` what a search tells of (half-transparent overlays, still places
+    that are bare before or after) and black bars, ``auto`` half-transparent overlays under a mask that stands still
+    too, ``off`` nothing; only where that proves better on known places."""
 
     @field_validator("unblend", mode="before")
     @classmethod
@@ -162,6 +168,9 @@ def recovered_still(area: Tensor, masks: Tensor, box: Box) -> tuple[Tensor | Non
     return blend.recover(area)
 
 
+_LOOKS = 8  # frames of a window in which black bars are looked for
+
+
 class Masks(Stage):
     """Tells what is to be filled in a window."""
 
@@ -210,11 +219,26 @@ class Masks(Stage):
         if self.config.unblend == "auto" and box is not None and span.recovered is None and frames.per_frame == 1:
             recovered = recovered_still(frames.rgb(window.start, window.end, box), masks, box)
             return {"masks": MaskTrack(masks, box, frames.per_frame, *recovered)}
-        if box is None or span.recovered is None or span.where is None:
+        if box is None:
             return {"masks": MaskTrack(masks, box, frames.per_frame)}
         y0, y1, x0, x1 = box
-        recovered, where = (t[own][..., y0:y1, x0:x1] for t in (span.recovered, span.where))
-        return {"masks": MaskTrack(masks, box, frames.per_frame, recovered, where)}
+        track = MaskTrack(masks, box, frames.per_frame)
+        if span.recovered is not None and span.where is not None:
+            recovered, where = (t[own][..., y0:y1, x0:x1] for t in (span.recovered, span.where))
+            seen = None if span.seen is None else span.seen[own][..., y0:y1, x0:x1]
+            track = replace(track, recovered=recovered, where=where, seen=seen)
+        return {"masks": self.barred(track, frames, window)}
+
+    def barred(self, track: MaskTrack, frames: FrameSource, window: Window) -> MaskTrack:
+        """With what lies on black bars known, and the bars themselves kept out of what methods see."""
+        if track.box is None or frames.per_frame != 1 or self.config.unblend == "off":
+            return track
+        y0, y1, x0, x1 = track.box
+        inside = track.masks[..., y0:y1, x0:x1]
+        step = max(1, len(inside) // _LOOKS)
+        looks = frames.rgb(window.start, window.end, track.box)[::step]
+        bars, colour = find_bars(looks, dilate(inside[::step], 2))
+        return track.with_bars(bars, colour) if any(bars) else track
 
     def masked(self, span: range, inputs: Mapping[str, Any], context: StageContext) -> MaskedSpan:
         """What the method says of some frames."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -141,6 +141,8 @@ class Residue(Stage):
         grown = self._grown(track, left, window, owned, inputs["frames"])
         patches = self._once_more(grown, inputs, context)
         still, _ = self.look(patches, inputs["frames"], owned, grown, context)
+        if int(still.sum()) >= int(left.sum()):
+            return {"again": Again(facts={**facts, "redone": False, "tried": True})}  # a wider hole for nothing
         facts |= {"redone": True, "frames_after": frames_of(still, owned)}
         return {"again": Again(grown, patches, facts)}
 
@@ -173,19 +175,22 @@ class Residue(Stage):
         return kept, list(found.facts.get("events", ())) if kept.any() else []
 
     def _grown(self, track: MaskTrack, left: Tensor, window: Window, owned: range, frames: FrameSource) -> MaskTrack:
-        """The window's masks with the traces in them, wider; nothing is recovered there."""
+        """The window's masks with the traces in them, wider; nothing but black bars is recovered there."""
         masks, more = track.masks.clone(), torch.zeros_like(track.masks)
         first = owned.start - window.start
         more[first : first + len(owned)] = dilate(left, self.config.grow)
         masks |= more
-        masks_stage = self._stage(Masks)
+        masks_stage = cast("Masks | None", self._stage(Masks))
         margin = masks_stage.config.context if masks_stage else 64
         box = bounding_box(frames.masks(masks), margin, multiple=8)
-        if box is None or track.recovered is None or track.where is None or track.box is None:
-            return MaskTrack(masks, box, track.per_frame)
-        recovered = _moved(track.recovered, track.box, box, masks.shape[-2:])
-        where = _moved(track.where, track.box, box, masks.shape[-2:]) & ~more[..., box[0] : box[1], box[2] : box[3]]
-        return MaskTrack(masks, box, track.per_frame, recovered, where)
+        grown = MaskTrack(masks, box, track.per_frame)
+        if box is not None and track.recovered is not None and track.where is not None and track.box is not None:
+            recovered = _moved(track.recovered, track.box, box, masks.shape[-2:])
+            clear = ~more[..., box[0] : box[1], box[2] : box[3]]
+            where = _moved(track.where, track.box, box, masks.shape[-2:]) & clear
+            seen = None if track.seen is None else _moved(track.seen, track.box, box, masks.shape[-2:]) & where
+            grown = replace(grown, recovered=recovered, where=where, seen=seen)
+        return grown if masks_stage is None else masks_stage.barred(grown, frames, window)
 
     def _once_more(self, track: MaskTrack, inputs: Mapping[str, Any], context: StageContext) -> Patches:
         """Flow, fill and changed samples of the window for other masks."""

@@ -1,5 +1,7 @@
 """A track held against the ground: what was lost comes back, what is ground goes, what is unknown stays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,21 @@ def test_a_hints_own_frame_and_shots_without_a_hint_stay_as_they_were() -> None:
     assert np.array_equal(found[9], short[9])
     (found,) = held(frames, tracked(short, anchors=(0,)), cuts=(13,))
     assert np.array_equal(found[13:], short[13:])
+
+
+def test_what_was_cut_out_of_a_box_is_completed_inside_the_box_alone() -> None:
+    frames, masks = moving(PLACES)
+    short = without_the_top(masks, 7)
+    short[0] = masks[0]
+    short[0, 24:31] = False
+    short[0, 40:44, 2:4] = True  # too much of it stays: on its own frame a hint is believed
+    room = np.zeros((HEIGHT, WIDTH), bool)
+    room[27:46, 2:26] = True
+    (found,) = held(frames, replace(tracked(short), opened={0: room}))
+    assert not found[0, :27].any()
+    assert found[0, 27:31, 4:24].mean() > 0.95
+    assert found[0][short[0]].all()
+    assert (found[0] & ~masks[0] & ~short[0]).sum() < 10
 
 
 def test_one_object_is_not_taken_for_a_piece_of_another() -> None:

@@ -305,17 +305,18 @@ def test_a_shadow_is_found_where_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("hints", "says"),
     [
-        (["box=100,22,26,26@0"], "inside the 112x72 picture"),
-        (["box=8,22,26,26@7"], "from 0 to 6(.|\\n)*frame 7"),
+        (["box=100,22,26,26@0"], "inside the 112x72 picture(.|\\n)*box=100,22,12,26"),
+        (["box=120,22,26,26@0"], "inside the 112x72 picture(.|\\n)*upper left corner"),
+        (["box=8,22,26,26@7"], "from 0 to 6(.|\\n)*frame 7(.|\\n)*@6, the last one"),
         (["box=8,22,26,26@0:01"], "before 0.700 s(.|\\n)*1.000 s"),
         (["point=112,5@0"], "inside the 112x72 picture"),
         (["polygon=1,1;5,5;120,9"], "inside the 112x72 picture"),
         (["polygon=1,1;1,1;1,1"], "with an area"),
-        (["box=0,0,112,72@0"], "fills the frame"),
+        (["box=0,0,112,72@0"], "fills the frame(.|\\n)*closer around"),
         (["box=8,22,26,26@0", "box=60,2,26,26@0"], "one box, polygon or mask"),
         (["point=20,30@0", "not=20,30@0"], "agrees with"),
         (["box=8,22,26,26@0", "point=90,60@0"], "agrees with"),
-        (["not=20,30@0"], "only where it is not"),
+        (["not=20,30@0"], "only where it is not(.|\\n)*add box="),
     ],
 )
 def test_hints_that_cannot_be_are_refused(walk: tuple[Clip, np.ndarray], hints: list[str], says: str) -> None:

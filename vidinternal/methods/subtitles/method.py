@@ -20,7 +20,7 @@ from vidinternal.core.finding import (
     MaskMethod,
     SpanRequest,
 )
-from vidinternal.methods.subtitles import CARDS, detect, events_file, ocr, sheet, unblend
+from vidinternal.methods.subtitles import CARDS, bare, detect, events_file, ocr, sheet, unblend
 from vidinternal.methods.subtitles.config import Config
 from vidinternal.methods.subtitles.detect import Seen
 from vidinternal.methods.subtitles.detect_scan import Speed, plan
@@ -100,16 +100,23 @@ class Subtitles(MaskMethod):
         """What overlays of the kinds to be removed touch, and what a given mask adds.
 
         Rectangles told where to look: they are not masks. Where overlay and given mask meet, the picture under the
-        overlay is recovered if that can be done.
+        overlay is recovered if that can be done: from before and after it where the place stands still, else from
+        under it where it lets something through.
         """
         overlays = [Overlay.from_json(e) for e in found.facts.get("events", ())]
         removed = [o for o in overlays if o.kind in config.kinds]
         covers = {cover_name(o.id): found.arrays[cover_name(o.id)].numpy() for o in removed}
         drawn = torch.from_numpy(draw(removed, covers, request.span, request.clip.size)).unsqueeze(1)
-        recovered = unblend.recover(found, removed, request) if request.recover else None
-        if recovered is None:
-            return MaskedSpan(drawn | request.given)
-        return MaskedSpan(drawn | request.given, recovered[0], recovered[1] & drawn)
+        masks = drawn | request.given
+        if not request.recover:
+            return MaskedSpan(masks)
+        under, beside = unblend.recover(found, removed, request), bare.recover(found, removed, request)
+        if beside is None:
+            return MaskedSpan(masks) if under is None else MaskedSpan(masks, under[0], under[1] & drawn)
+        picture, seen = beside[0], beside[1] & drawn
+        if under is None:
+            return MaskedSpan(masks, picture, seen, seen)
+        return MaskedSpan(masks, torch.where(seen, picture, under[0]), (under[1] & drawn) | seen, seen)
 
 
 def _narrowed(seen: Sequence[Seen], asked: Asked, clip: ClipView, notes: list[str]) -> list[Seen]:

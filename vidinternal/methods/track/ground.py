@@ -3,12 +3,12 @@
 The ground of a frame is put together from frames of the shot in which the object is elsewhere, brought over by the
 camera's own motion, a homography from frame to frame. Where the frame looks like its ground there is no object; where
 it does not, beside the object, there is a piece that the track had lost. Ground that no frame shows says nothing, and
-neither does one that does not even fit where nothing moves.
+neither does one that does not even fit where nothing moves. No ground is taken from where the object may stand still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 
 from vidinternal.core.clip import Shot
 from vidinternal.methods.track.features import flow, lab
+from vidinternal.methods.track.standing import area_of, restored, standing
 from vidinternal.ops.objects.frames import SmallFrames
 from vidinternal.ops.objects.path import Track, Writer
 
@@ -25,6 +26,8 @@ _LEAST = 3
 """Frames that must show a piece of ground."""
 _CLEAR = 0.12
 """Belief above which a pixel is no ground."""
+_STANDS = 0.2
+"""Belief in the object where it may stand still: enough for no ground to be taken from there."""
 _NOISE = (3.0, 12.0)
 """Least difference that means anything, and most that a ground may be off where nothing moves; CIE Lab."""
 _TIMES = 3.0
@@ -93,10 +96,9 @@ def against_ground(frames: SmallFrames, tracks: Sequence[Track], shots: Sequence
     written = [Writer() for _ in tracks]
     for shot in shots:
         own = [[t.path.belief(shot.start + row, t.size) for row in range(len(shot))] for t in tracks]
-        anchored = [{a - shot.start for a in t.anchors if shot.start <= a < shot.end} for t in tracks]
-        if any(anchored) and len(shot) > _LEAST:
-            together = [np.max([rows[k] for rows in own], axis=0) for k in range(len(shot))]
-            own = _held(frames, own, together, anchored, shot)
+        anchored = [_Hinted.of(t, shot) for t in tracks]
+        if any(h.rows for h in anchored) and len(shot) > _LEAST:
+            own = _held(frames, own, anchored, shot)
         for writer, track, rows in zip(written, tracks, own, strict=True):
             for row, belief in enumerate(rows):
                 index = shot.start + row
@@ -105,26 +107,53 @@ def against_ground(frames: SmallFrames, tracks: Sequence[Track], shots: Sequence
     return [replace(t, path=w.path(t.path.left)) for t, w in zip(tracks, written, strict=True)]
 
 
+@dataclass(frozen=True)
+class _Hinted:
+    """Rows of a shot with a hint to one object.
+
+    Attributes:
+        rows: All of them.
+        exact: Those on which a mask showed all of it.
+        opened: Where a box or a polygon leaves room for it, ``h w`` bool, by row.
+    """
+
+    rows: frozenset[int]
+    exact: frozenset[int]
+    opened: Mapping[int, np.ndarray]
+
+    @classmethod
+    def of(cls, track: Track, shot: Shot) -> _Hinted:
+        mine, exact = (
+            frozenset(a - shot.start for a in places if shot.start <= a < shot.end)
+            for places in (track.anchors, track.exact)
+        )
+        return cls(mine, exact, {a - shot.start: room for a, room in track.opened.items()})
+
+
 def _held(
-    frames: SmallFrames,
-    own: Sequence[Sequence[np.ndarray]],
-    together: Sequence[np.ndarray],
-    anchored: Sequence[set[int]],
-    shot: Shot,
+    frames: SmallFrames, own: Sequence[Sequence[np.ndarray]], hinted: Sequence[_Hinted], shot: Shot
 ) -> list[list[np.ndarray]]:
     """The beliefs of every object in every frame of a shot, held against the ground."""
+    together = [np.max([rows[k] for rows in own], axis=0) for k in range(len(shot))]
     camera = cameras(frames, together, shot)
+    stands = [standing(frames, b, h.exact, camera.way, shot) for b, h in zip(own, hinted, strict=True)]
+    taken = [np.maximum(b, _STANDS * np.max([s[k] for s in stands], axis=0)) for k, b in enumerate(together)]
     found: list[list[np.ndarray]] = [[] for _ in own]
-    for row in range(len(shot)):
+    for row, seen in enumerate(together):
         differs = None
-        if (together[row] > 0.5).any():
-            differs = difference(frames, together, camera, shot, row)
+        if (seen > 0.5).any():
+            differs = difference(frames, [*taken[:row], seen, *taken[row + 1 :]], camera, shot, row)
         for k, beliefs in enumerate(own):
+            belief = beliefs[row]
             others = [b[row] for j, b in enumerate(own) if j != k]
-            if differs is None or row in anchored[k] or not (beliefs[row] > 0.5).any():
-                found[k].append(beliefs[row])
-            else:
-                found[k].append(_corrected(beliefs[row], differs, others))
+            if row in hinted[k].rows:
+                belief = _completed(belief, differs, hinted[k].opened.get(row), others)
+            elif (belief > 0.5).any():
+                if hinted[k].exact:
+                    known = np.zeros(frames.size, bool) if differs is None else np.isfinite(differs)
+                    belief = restored(belief, stands[k][row], known, area_of(beliefs, hinted[k].exact))
+                belief = belief if differs is None else _corrected(belief, differs, others)
+            found[k].append(belief)
     return found
 
 
@@ -211,6 +240,15 @@ def _corrected(belief: np.ndarray, differs: np.ndarray, others: Sequence[np.ndar
     # a hole the size of a speck is a piece of the object in the ground's colour
     bare = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return np.where(bare, found * (0.25 + sure), found).astype(np.float32)
+
+
+def _completed(
+    belief: np.ndarray, differs: np.ndarray | None, opened: np.ndarray | None, others: Sequence[np.ndarray]
+) -> np.ndarray:
+    """What was cut out of a hint's own frame with what is no ground beside it; all that stays in the hint's room."""
+    if differs is None or opened is None or not (belief > 0.5).any():
+        return belief
+    return np.maximum(belief, _corrected(belief, np.where(opened, differs, np.nan), others))
 
 
 def _detached(free: np.ndarray, grown: np.ndarray, reach: int) -> np.ndarray:

@@ -73,7 +73,9 @@ class Follower:
                 )
                 continue
             anchors[seed.index] = self._first(name, seed, before)
-        return self._whole(name, anchors)
+        exact = tuple(sorted(s.index for s in seeds if s.exact))
+        opened = {s.index: hints_of(s, self.frames.size)[0, 0].numpy() != 0 for s in seeds if s.bounds is not None}
+        return replace(self._whole(name, anchors), exact=exact, opened=opened)
 
     def _first(self, name: str, seed: Seed, before: np.ndarray | None) -> np.ndarray:
         shot = self._shot(seed.index)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -100,6 +100,8 @@ class Track:
         path: A row for every frame of the clip; confidence is 1 on hints' frames and 0 where it is not seen.
         size: Height and width of the small frames.
         anchors: Frames with a hint.
+        exact: Those of them on which a mask showed all of it.
+        opened: Where a box or polygon on a frame leaves room for the object, ``h w`` bool small pixels.
         notes: What a person should know.
         lost: ``(first, last, why)`` of stretches in which it is not seen.
         unhinted: Shots without a hint, by their index.
@@ -112,6 +114,8 @@ class Track:
     notes: tuple[str, ...] = ()
     lost: tuple[tuple[int, int, str], ...] = ()
     unhinted: tuple[int, ...] = ()
+    exact: tuple[int, ...] = ()
+    opened: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 WHY = {True: "it leaves the picture", False: "hidden, or its track was lost"}

@@ -81,6 +81,7 @@ class Place:
                 hint.where,
                 expected=f"a frame from 0 to {frames - 1}, or a time before {float(self.times[-1]):.3f} s",
                 got=str(hint.at),
+                hint=f"@{frames - 1}, the last one",
             )
         return index
 
@@ -105,7 +106,12 @@ def seeds(hints: Hints, place: Place, read: ReadsImage) -> dict[str, list[Seed]]
     for name, own in found.items():
         if all(seed.corrects and not (seed.known == OBJECT).any() for seed in own):
             first = next(h for h in hints.hints if h.name == name)
-            raise MaskError(first.where, expected=f"a hint that shows where '{name}' is", got="only where it is not")
+            raise MaskError(
+                first.where,
+                expected=f"a hint that shows where '{name}' is",
+                got="only where it is not",
+                hint="add box=X,Y,W,H or point=X,Y",
+            )
     return found
 
 
@@ -138,6 +144,7 @@ def _seed(index: int, hints: Sequence[Hint], size: tuple[int, int], read: ReadsI
             outlines[0].where,
             expected=f"an object that leaves more than {1 - FULL:.0%} of the picture free",
             got="one that fills the frame: nothing around it would be left to fill it from",
+            hint="draw it closer around the object, or on a frame in which the object is smaller",
         )
     bounds = None if exact or not outlines else _bounds(outlines[0])
     spots = tuple(spot for hint, drawn in said for spot in _spots(hint, drawn))
@@ -179,6 +186,7 @@ def _outline(hint: Hint, size: tuple[int, int], read: ReadsImage) -> np.ndarray:
                 hint.where,
                 expected=f"a box inside the {width}x{height} picture",
                 got=f"one that reaches x={x + w}, y={y + h}",
+                hint=_part_inside(hint, size),
             )
         known[y : y + h, x : x + w] = UNKNOWN
     elif hint.kind == "polygon":
@@ -199,6 +207,15 @@ def _outline(hint: Hint, size: tuple[int, int], read: ReadsImage) -> np.ndarray:
             raise MaskError(hint.where, expected="a mask that is white on the object", got="one that is black")
         known[mask] = OBJECT
     return known
+
+
+def _part_inside(hint: Hint, size: tuple[int, int]) -> str:
+    """What of a box lies in a picture of ``height, width``, as a hint; where nothing does, how boxes are told."""
+    x, y, width, height = hint.numbers
+    width, height = min(width, size[1] - x), min(height, size[0] - y)
+    if width > 0 and height > 0:
+        return f"the part inside it: box={x},{y},{width},{height}"
+    return "box=X,Y,W,H: x to the right and y down from the upper left corner, in pixels of the upright picture"
 
 
 def _disc(hint: Hint, size: tuple[int, int], value: int) -> np.ndarray:
