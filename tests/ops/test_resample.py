@@ -1,9 +1,7 @@
-import pytest
 import torch
 
 from vidinternal.core.contracts import FlowField
 from vidinternal.ops.resample import destroy, enlarge, shrink, shrink_flow, working_size
-from vidinternal.stages.work_area import blind
 
 
 def picture(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,13 +48,3 @@ def test_shrunk_flow_points_to_the_same_place() -> None:
 
 def test_enlarging_a_flat_picture_keeps_it_flat() -> None:
     assert torch.allclose(enlarge(torch.full((2, 3, 10, 12), 0.25), (33, 41)), torch.full((2, 3, 33, 41), 0.25))
-
-
-@pytest.mark.parametrize(
-    ("pix_fmt", "reach"), [("yuv444p", (0, 0)), ("gbrp", (0, 0)), ("yuv422p", (2, 0)), ("yuv420p10le", (2, 2))]
-)
-def test_pixels_that_share_chroma_with_the_hole_are_hidden_too(pix_fmt: str, reach: tuple[int, int]) -> None:
-    _, masks = picture()
-    rows, columns = blind(masks, pix_fmt)[0, 0].nonzero().unbind(1)
-    assert (int(columns.min()), int(columns.max())) == (7 - reach[0], 12 + reach[0])
-    assert (int(rows.min()), int(rows.max())) == (5 - reach[1], 10 + reach[1])

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from tests import media_made
 from tests.report.pages import Page
@@ -23,7 +22,6 @@ from vidinternal.report.run_page import write_run_page
 from vidinternal.runner.compare import compare
 from vidinternal.runner.dry_run import dry_run
 from vidinternal.runner.run import run_job
-from vidinternal.stages.work_area import blind
 
 EIGHT = [Orientation(turns, mirrored) for turns, mirrored in itertools.product(range(4), (False, True))]
 PLAIN = media_made.Recipe("plain.mkv", size=(56, 40), frames=6, pix_fmt="yuv444p")
@@ -100,15 +98,6 @@ def test_what_methods_see_does_not_hang_on_what_is_under_the_mask(tmp_path: Path
         results.append(planes_of(fill(clip, "8,20,9,11", sets=("inpaint.method=harmonic",)).destination))
     luma = [np.stack([p[0] for p in planes]) for planes in results]
     np.testing.assert_array_equal(luma[0], luma[1])
-
-
-def test_blind_reaches_along_the_turned_chroma() -> None:
-    masks = torch.zeros(1, 1, 9, 9, dtype=torch.bool)
-    masks[..., 4, 4] = True
-    across, down = blind(masks, "yuv422p"), blind(masks, "yuv422p", sideways=True)
-    assert int(across.sum()) == int(down.sum()) == 5
-    assert across[0, 0, 4].sum() == 5
-    assert down[0, 0, :, 4].sum() == 5
 
 
 def test_a_region_outside_the_shown_picture_is_refused_with_its_size(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def touched(mask: np.ndarray, fmt: PictureFormat) -> tuple[np.ndarray, ...]:
         if layout.role == "a":
             planes.append(np.zeros(plane_shape(layout, width, height), dtype=bool))
         else:
-            planes.append(_block_sum(mask.astype(np.float32), layout) > 0)
+            planes.append(block_sum(mask.astype(np.float32), layout) > 0)
     return tuple(planes)
 
 
@@ -108,7 +108,7 @@ def _blend(known: np.ndarray, part: np.ndarray, weight: np.ndarray, layout: Plan
     share = weight
     if layout.x_shift or layout.y_shift:
         ones = np.ones_like(weight)
-        share = _block_sum(weight, layout) / _block_sum(ones, layout)
+        share = block_sum(weight, layout) / block_sum(ones, layout)
         nearby = shrink(weight, layout, model.siting)
         part = shrink(part * weight, layout, model.siting) / np.where(nearby > 0, nearby, np.float32(1))
     here = share > 0
@@ -118,7 +118,7 @@ def _blend(known: np.ndarray, part: np.ndarray, weight: np.ndarray, layout: Plan
     known[here] = np.clip(np.rint(blended), 0, model.peak).astype(known.dtype)
 
 
-def _block_sum(values: np.ndarray, layout: PlaneLayout) -> np.ndarray:
+def block_sum(values: np.ndarray, layout: PlaneLayout) -> np.ndarray:
     """Sum over each chroma block; blocks at the right and lower border may be cut."""
     if layout.y_shift:
         values = np.add.reduceat(values, np.arange(0, values.shape[0], 1 << layout.y_shift), axis=0)

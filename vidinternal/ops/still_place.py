@@ -26,6 +26,9 @@ CHANGE = 2.0
 """Squared error allowed, times half the squared change between neighbouring frames."""
 STRUCTURE = 0.3
 """The same where the picture changes as much from frame to frame anyway."""
+SHIFT = 0.25
+"""Pixels by which the picture around may be displaced, root mean square over the frames: copying along the motion is
+better beyond."""
 LEAST_KNOWN = 0.02
 """Share of known pixels, weighed by a Gaussian around a pixel, below which nothing is said of it."""
 _LOOKS = 4  # frames whose variance is taken
@@ -91,7 +94,7 @@ def still_place(covered: Looks, bare: Sequence[Looks], sigma: float) -> StillPla
     variance = _variance(covered, sigma)
     alive = np.minimum(CHANGE * change, STRUCTURE * variance)
     allowed = np.maximum(np.maximum(FLOOR, EXPLAINED * variance), alive)
-    good = (error <= allowed) & there.numpy()
+    good = (error <= allowed) & (_shift(covered, place, known, sigma) <= SHIFT) & there.numpy()
     if len(shown) == 2:
         apart = (shown[0][1] - shown[1][1]).square().mean(dim=0)
         both = ~apart.isnan()
@@ -106,6 +109,39 @@ def _around(values: Tensor, known: Tensor, sigma: float) -> np.ndarray:
     sums = torch.where(known, values, 0).mean(dim=0).numpy()
     there, total = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (weights, sums))
     return np.where(there >= LEAST_KNOWN, total / np.maximum(there, LEAST_KNOWN), np.inf)
+
+
+def _shift(looks: Looks, place: Tensor, known: Tensor, sigma: float) -> np.ndarray:
+    """How far the picture around each pixel is displaced against the still one, ``h w`` in pixels, RMS over the frames.
+
+    One step of Lucas and Kanade (``lucas1981iterative``) in a Gaussian window of known pixels.
+    """
+    still = place.mean(dim=0).mean(dim=0)
+    by_row, by_column = torch.gradient(still.nan_to_num())
+    # beside what is unknown there is no gradient
+    firm = known & ~torch.stack(torch.gradient(still)).isnan().any(dim=0)
+    square = {
+        "rr": by_row * by_row,
+        "rc": by_row * by_column,
+        "cc": by_column * by_column,
+    }
+    rr, rc, cc = (_finite(_around(v.expand_as(firm), firm, sigma)) for v in square.values())
+    rr, cc = rr + _FLAT, cc + _FLAT
+    determinant = rr * cc - rc * rc
+    total = np.zeros_like(rr)
+    for frame, shown, at in zip(looks.frames, place, firm, strict=True):
+        change = (frame - shown).mean(dim=0).nan_to_num()
+        row, column = (_finite(_around((g * change)[None], at[None], sigma)) for g in (by_row, by_column))
+        down, across = (cc * row - rc * column) / determinant, (rr * column - rc * row) / determinant
+        total += down**2 + across**2
+    return np.sqrt(total / len(looks.frames))
+
+
+_FLAT = (2 / 255) ** 2  # squared gradient, per pixel, below which a displacement cannot be told
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _change(looks: Looks, sigma: float) -> np.ndarray | None:

@@ -17,7 +17,8 @@ from torch import Tensor
 from vidinternal.core.clip import ClipInfo, Damage, ReadPolicy
 from vidinternal.core.config import StrictModel
 from vidinternal.core.errors import ConfigError, MediaError
-from vidinternal.media.color import luma, to_rgb
+from vidinternal.media.chroma_beside import chroma_beside
+from vidinternal.media.color import to_rgb
 from vidinternal.media.decode import ClipReader
 from vidinternal.media.dynamic_hdr import check_dynamic
 from vidinternal.media.fields import Scan, check_splits, field_infos, scan_of, split, split_lines
@@ -79,9 +80,19 @@ class FrameSource:
         """
         return self._pictures(to_rgb, start, end, box)
 
-    def luma(self, start: int, end: int, box: Box | None = None) -> Tensor:
-        """The same pictures' brightness alone, ``T 1 h w`` float32: of YCbCr formats not touched by any chroma."""
-        return self._pictures(lambda picture, info: luma(picture, info)[None], start, end, box)
+    def beside(self, start: int, end: int, masks: Tensor, box: Box | None = None) -> Tensor:
+        """The same pictures; of subsampled chroma nothing that is partly under a mask is looked at.
+
+        Args:
+            start: First frame.
+            end: One past the last.
+            masks: ``T 1 H W`` bool, of whole upright pictures, as :meth:`masks` gives them.
+            box: What to crop to.
+        """
+        stored = iter(self.turn.stored(masks[:, 0].cpu().numpy()))
+        return self._pictures(
+            lambda picture, info: to_rgb(chroma_beside(picture, next(stored), info), info), start, end, box
+        )
 
     def _pictures(
         self, convert: Callable[[NativeFrame, ClipInfo], np.ndarray], start: int, end: int, box: Box | None

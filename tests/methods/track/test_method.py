@@ -327,7 +327,7 @@ def test_hints_that_cannot_be_are_refused(walk: tuple[Clip, np.ndarray], hints: 
 @pytest.mark.parametrize(
     ("picture", "says"),
     [
-        (np.zeros((10, 10, 4), np.uint8), "a picture of 112x72"),
+        (np.zeros((10, 10, 4), np.uint8), "a picture of 112x72(.|\\n)*over a frame of the clip"),
         (np.zeros((HEIGHT, WIDTH, 4), np.uint8), "white"),
     ],
 )

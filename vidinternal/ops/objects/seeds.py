@@ -247,6 +247,7 @@ def _picture(hint: Hint, size: tuple[int, int], read: ReadsImage) -> np.ndarray:
             hint.where,
             expected=f"a picture of {size[1]}x{size[0]}, as the clip's",
             got=f"{picture.shape[1]}x{picture.shape[0]}",
+            hint="draw it over a frame of the clip, upright and in full size",
         )
     return picture
 
