@@ -108,3 +108,28 @@ def test_one_frame_of_overlay_and_one_at_the_edge_of_the_picture() -> None:
     assert set(estimate(clip, [short], covers)[1]) == {"e0001"}
     outside = replace(BOX, box=(64, 78, 8, 104))
     assert not estimate(clip, [outside], covers)[1]["e0001"]["used"]
+
+
+def mark(truth: Tensor, cover: float = 0.5) -> tuple[Still, Overlay, dict[str, np.ndarray]]:
+    """A clip with a half-transparent mark that never leaves."""
+    logo = replace(BOX, kind="logo", start=0, end=len(truth), box=(20, 34, 40, 60))
+    shape = np.zeros((14, 20), np.uint8)
+    shape[4:10, 2:18] = round(255 * cover)
+    seen = truth.clone()
+    seen[..., 24:30, 42:58] = (1 - cover) * truth[..., 24:30, 42:58] + cover * 0.9
+    return Still((seen * 255).round() / 255), logo, {cover_name(logo.id): shape}
+
+
+def test_a_mark_that_a_moving_picture_passes_is_left_to_copies() -> None:
+    clip, logo, covers = mark(moving(FRAMES))
+    arrays, facts = estimate(clip, [logo], covers)
+    assert not arrays and "the picture moves" in facts[logo.id]["because"]
+
+
+def test_a_mark_on_a_picture_that_moves_less_than_it_is_thick_is_taken_off() -> None:
+    there_and_back = moving(FRAMES)[[k % 4 if k % 4 < 3 else 1 for k in range(FRAMES)]]
+    clip, logo, covers = mark(there_and_back)
+    shorter = replace(logo, end=4)
+    arrays, facts = estimate(clip, [shorter], covers)
+    assert "the picture moves" not in facts[logo.id].get("because", "")
+    assert bool(arrays) == facts[logo.id]["used"]

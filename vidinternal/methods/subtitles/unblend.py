@@ -14,6 +14,7 @@ from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.core.finding import ClipView, Found, SpanRequest
 from vidinternal.methods.subtitles import box_blend
 from vidinternal.methods.subtitles.events import Box, Overlay, cover_name, draw, placed
+from vidinternal.ops.dis import dis_flow
 from vidinternal.ops.harmonic import harmonic_fill
 from vidinternal.ops.unblend import OPAQUE, Blend, estimate_blend, fade_gain
 
@@ -21,6 +22,13 @@ _FRAMES, _RUN = 24, 4  # looked at for each overlay, in runs of consecutive ones
 _LEAST_PIXELS = 24
 _BETTER = 0.6  # most of a fill's squared error that may be left where a box is taken off
 _PIECE = 8  # pixels around a box that are looked at with it
+COPIED = 38.0
+"""dB of what is un-blended on known places from which it is taken even where other frames show the place bare."""
+_PAIRS, _SOON, _PAST = (
+    5,
+    40,
+    3.0,
+)  # pairs of frames to tell the speed; frames, and times the mark's thickness, to travel
 _SEEN_THROUGH = 2, round(255 * OPAQUE)
 
 
@@ -58,7 +66,10 @@ def estimate(
             facts[overlay.id] = told
             if blend is not None:
                 used = bool(blend.use.any()) or (bool(blend.solid.any()) and _fades(overlay))
-                facts[overlay.id] = {"used": used, **({} if used else {"because": "filling is as good"}), **told}
+                why = "" if used else "filling is as good"
+                if used and overlay.kind == "logo" and _copies_are_better(clip, overlay, covers, told):
+                    used, why = False, "the picture moves, and other frames show what is behind it"
+                facts[overlay.id] = {"used": used, **({"because": why} if why else {}), **told}
                 if used:
                     arrays |= _arrays(clip, overlay, blend, (overlays, covers))
         progress((number + 1) / len(overlays), f"what shows through, overlay {number + 1} of {len(overlays)}")
@@ -114,6 +125,29 @@ def _others(found: Found, overlays: Sequence[Overlay], request: SpanRequest) -> 
 
 def _wider(mask: np.ndarray) -> np.ndarray:
     return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 if mask.any() else mask
+
+
+def _copies_are_better(
+    clip: ClipView, overlay: Overlay, covers: Mapping[str, np.ndarray], told: Mapping[str, Any]
+) -> bool:
+    """Whether the picture travels past a mark within a second or two, by more than the mark is thick.
+
+    Then other frames show all that is behind it, and copies of that are as good as the file is; what is un-blended has
+    the file's noise enlarged, and the more so the more the mark hides.
+    """
+    if told.get("held_out_psnr") is None or told["held_out_psnr"] >= COPIED:
+        return False
+    cover = np.pad(covers[cover_name(overlay.id)] > 0, 1).astype(np.uint8)
+    thick = 2 * float(cv2.distanceTransform(cover, cv2.DIST_L2, 5).max())
+    box, speeds = _around(overlay, clip.size), []
+    for run in [r for r in _runs(overlay) if len(r) > 1][:_PAIRS]:
+        pair = clip.rgb(run.start, run.start + 2, box)
+        hole = torch.from_numpy(_wider(_wider(draw([overlay], covers, range(run.start, run.start + 1), clip.size)[0])))
+        hole = hole[None, None, box[0] : box[1], box[2] : box[3]].expand(2, -1, -1, -1)
+        bare = harmonic_fill(pair, hole)
+        flow = dis_flow(bare[:1], bare[1:])[0].norm(dim=0)
+        speeds.append(float(flow[~hole[0, 0]].median()))
+    return bool(speeds) and float(np.median(speeds)) * min(len(overlay.frames), _SOON) >= _PAST * thick
 
 
 def _kept(found: Found, overlay: Overlay) -> Blend:
