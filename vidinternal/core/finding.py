@@ -196,12 +196,15 @@ class MaskedSpan:
             filled.
         seen: ``T 1 H W`` bool, a subset of ``where``: what other frames show at the same place; None where nothing is
             known of the place but what shows through.
+        box: The piece of the picture, ``(y0, y1, x0, x1)``, that ``recovered``, ``where`` and ``seen`` are of; None =
+            all of it.
     """
 
     masks: Tensor
     recovered: Tensor | None = None
     where: Tensor | None = None
     seen: Tensor | None = None
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

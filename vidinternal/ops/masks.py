@@ -53,6 +53,22 @@ def temporal_hull(masks: Tensor, radius: int) -> Tensor:
     return hull
 
 
+def cut_to(inside: Tensor, old: tuple[int, int, int, int], new: tuple[int, int, int, int]) -> Tensor:
+    """What lies in one box of a picture, cut to another; zero where the first has nothing.
+
+    Args:
+        inside: ``T C h w`` inside ``old``.
+        old: ``(y0, y1, x0, x1)``, ends excluded.
+        new: The same.
+    """
+    cut = inside.new_zeros((*inside.shape[:2], new[1] - new[0], new[3] - new[2]))
+    top, bottom, left, right = max(old[0], new[0]), min(old[1], new[1]), max(old[2], new[2]), min(old[3], new[3])
+    if top < bottom and left < right:
+        piece = inside[..., top - old[0] : bottom - old[0], left - old[2] : right - old[2]]
+        cut[..., top - new[0] : bottom - new[0], left - new[2] : right - new[2]] = piece
+    return cut
+
+
 def bounding_box(masks: Tensor, margin: int = 0, multiple: int = 1) -> tuple[int, int, int, int] | None:
     """Smallest box ``(y0, y1, x0, x1)``, ends excluded, around all holes of all frames.
 

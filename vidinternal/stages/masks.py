@@ -22,7 +22,7 @@ from vidinternal.media.orientation import shown_size
 from vidinternal.media.probe import frame_pts
 from vidinternal.methods import mask_method
 from vidinternal.ops.bars import find_bars
-from vidinternal.ops.masks import bounding_box, dilate, temporal_hull
+from vidinternal.ops.masks import bounding_box, cut_to, dilate, temporal_hull
 from vidinternal.ops.unblend import estimate_blend
 from vidinternal.stages.artifacts import Box, MaskTrack
 from vidinternal.stages.base import JobInputs, Scope, Stage, StageContext
@@ -221,11 +221,11 @@ class Masks(Stage):
             return {"masks": MaskTrack(masks, box, frames.per_frame, *recovered)}
         if box is None:
             return {"masks": MaskTrack(masks, box, frames.per_frame)}
-        y0, y1, x0, x1 = box
         track = MaskTrack(masks, box, frames.per_frame)
         if span.recovered is not None and span.where is not None:
-            recovered, where = (t[own][..., y0:y1, x0:x1] for t in (span.recovered, span.where))
-            seen = None if span.seen is None else span.seen[own][..., y0:y1, x0:x1]
+            of = span.box or (0, masks.shape[-2], 0, masks.shape[-1])
+            recovered, where = (cut_to(t[own], of, box) for t in (span.recovered, span.where))
+            seen = None if span.seen is None else cut_to(span.seen[own], of, box)
             track = replace(track, recovered=recovered, where=where, seen=seen)
         return {"masks": self.barred(track, frames, window)}
 

@@ -20,7 +20,7 @@ from vidinternal.core.finding import BySmall, FindContext, Found, SpanRequest
 from vidinternal.media.color import to_rgb
 from vidinternal.media.orientation import shown_size
 from vidinternal.methods import mask_method
-from vidinternal.ops.masks import bounding_box, dilate
+from vidinternal.ops.masks import bounding_box, cut_to, dilate
 from vidinternal.stages.artifacts import Again, Box, InClip, MaskTrack, Patches
 from vidinternal.stages.base import Scope, Stage, StageContext
 from vidinternal.stages.clip_view import asked
@@ -185,10 +185,10 @@ class Residue(Stage):
         box = bounding_box(frames.masks(masks), margin, multiple=8)
         grown = MaskTrack(masks, box, track.per_frame)
         if box is not None and track.recovered is not None and track.where is not None and track.box is not None:
-            recovered = _moved(track.recovered, track.box, box, masks.shape[-2:])
+            recovered = cut_to(track.recovered, track.box, box)
             clear = ~more[..., box[0] : box[1], box[2] : box[3]]
-            where = _moved(track.where, track.box, box, masks.shape[-2:]) & clear
-            seen = None if track.seen is None else _moved(track.seen, track.box, box, masks.shape[-2:]) & where
+            where = cut_to(track.where, track.box, box) & clear
+            seen = None if track.seen is None else cut_to(track.seen, track.box, box) & where
             grown = replace(grown, recovered=recovered, where=where, seen=seen)
         return grown if masks_stage is None else masks_stage.barred(grown, frames, window)
 
@@ -200,13 +200,6 @@ class Residue(Stage):
             if stage is not None:
                 made |= stage.run(made, context)
         return made["patches"]
-
-
-def _moved(inside: Tensor, old: Box, new: Box, size: Sequence[int]) -> Tensor:
-    """What lies in one box of a picture, cut to another; zero where the first has nothing."""
-    whole = torch.zeros((*inside.shape[:2], *size), dtype=inside.dtype)
-    whole[..., old[0] : old[1], old[2] : old[3]] = inside
-    return whole[..., new[0] : new[1], new[2] : new[3]]
 
 
 def frames_of(masks: Tensor, span: range) -> list[list[int]]:

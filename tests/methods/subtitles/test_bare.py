@@ -68,6 +68,15 @@ def test_all_of_it_is_given_back_in_any_span() -> None:
     assert recover(found(TEXT), [TEXT], request(clip, range(22, 30))) is None
 
 
+def test_a_piece_of_the_picture_is_the_same_as_all_of_it() -> None:
+    clip = Still(burnt(still(), TEXT))
+    whole = recover(found(TEXT), [TEXT], request(clip, range(10, 14)))
+    piece = recover(found(TEXT), [TEXT], request(clip, range(10, 14)), (38, 60, 16, 96))
+    assert whole is not None and piece is not None
+    for a, b in zip(whole, piece, strict=True):
+        assert torch.equal(a[..., 38:60, 16:96], b)
+
+
 def test_a_moving_picture_is_left_to_the_fill() -> None:
     clip = Still(burnt(moving(FRAMES), TEXT))
     made = recover(found(TEXT), [TEXT], request(clip, range(FRAMES)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidinternal.core.finding import Found, SpanRequest
-from vidinternal.methods.subtitles.events import Box, Overlay, cover_name, draw
+from vidinternal.methods.subtitles.events import Box, Overlay, cover_name, draw, placed
 from vidinternal.ops.masks import dilate
 from vidinternal.ops.still_place import Looks, StillPlace, still_place
 
@@ -45,35 +45,48 @@ class _Scene:
         return Looks(torch.cat(frames), dilate(drawn, _EDGE), tuple(at))
 
 
-def recover(found: Found, overlays: Sequence[Overlay], request: SpanRequest) -> tuple[Tensor, Tensor] | None:
+def recover(
+    found: Found, overlays: Sequence[Overlay], request: SpanRequest, within: Box | None = None
+) -> tuple[Tensor, Tensor] | None:
     """What is behind the overlays of a span, where the place stands still.
 
     Args:
         found: With the covers of all overlays, also of those that are not to be removed.
         overlays: Those that are.
         request: The span.
+        within: A piece of the picture that holds all of these overlays' boxes; the whole of it when None.
 
     Returns:
-        ``T 3 H W`` RGB and ``T 1 H W`` bool, where it is the picture; None where nothing is recovered.
+        Inside that piece, ``T 3 H W`` RGB and ``T 1 H W`` bool, where it is the picture; None where nothing is
+        recovered.
     """
+    span, (height, width) = request.span, request.clip.size
     every = [Overlay.from_json(e) for e in found.facts.get("events", ())]
     scene = _Scene(request, every, {cover_name(o.id): found.arrays[cover_name(o.id)].numpy() for o in every})
-    frames = torch.zeros((len(request.span), 3, *request.clip.size))
-    where = torch.zeros((len(request.span), 1, *request.clip.size), dtype=torch.bool)
+    top, bottom, left, right = within or (0, height, 0, width)
+    frames = torch.zeros((len(span), 3, bottom - top, right - left))
+    where = torch.zeros((len(span), 1, bottom - top, right - left), dtype=torch.bool)
     for overlay in overlays:
-        first, last = max(request.span.start, overlay.start), min(request.span.stop, overlay.end)
-        if first >= last or overlay.moves:
+        first, last = max(span.start, overlay.start), min(span.stop, overlay.end)
+        at = placed(overlay.box, request.clip.size)
+        if first >= last or overlay.moves or at is None:
             continue
         box = _around(overlay.box, request.clip.size)
         place = _place(scene, overlay, range(first, last), box)
-        if place is not None:
-            y0, y1, x0, x1 = box
-            rows = slice(first - request.span.start, last - request.span.start)
-            at = (rows, slice(None), slice(y0, y1), slice(x0, x1))
-            own = torch.from_numpy(draw([overlay], scene.covers, range(first, last), request.clip.size))[:, None]
-            sure = own[..., y0:y1, x0:x1] & place.good
-            frames[at] = torch.where(sure, place.at(range(first, last)), frames[at])
-            where[at] |= sure
+        if place is None:
+            continue
+        rows, columns = at[0]
+        inside = (slice(rows.start - box[0], rows.stop - box[0]), slice(columns.start - box[2], columns.stop - box[2]))
+        own = draw([overlay], scene.covers, range(first, last), request.clip.size)[:, None, rows, columns]
+        sure = torch.from_numpy(own) & place.good[inside]
+        target = (
+            slice(first - span.start, last - span.start),
+            slice(None),
+            slice(rows.start - top, rows.stop - top),
+            slice(columns.start - left, columns.stop - left),
+        )
+        frames[target] = torch.where(sure, place.at(range(first, last))[..., inside[0], inside[1]], frames[target])
+        where[target] |= sure
     return (frames, where) if where.any() else None
 
 

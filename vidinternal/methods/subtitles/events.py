@@ -153,6 +153,21 @@ def placed(box: Box, size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[
     return (slice(top, bottom), slice(left, right)), (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
 
 
+def within(overlays: Iterable[Overlay], span: range, size: tuple[int, int]) -> Box | None:
+    """The piece of the picture that holds the boxes of the overlays of a span that stand still; None without any."""
+    here = [o for o in overlays if o.start < span.stop and o.end > span.start]
+    places = [found[0] for o in here if (found := placed(o.box, size)) is not None]
+    if not places:
+        return None
+    rows, columns = zip(*places, strict=True)
+    return (
+        min(r.start for r in rows),
+        max(r.stop for r in rows),
+        min(c.start for c in columns),
+        max(c.stop for c in columns),
+    )
+
+
 def extents(overlays: Iterable[Overlay], frames: int, size: tuple[int, int]) -> np.ndarray:
     """Bounds of all overlays in every frame, ``T 4`` int32 as ``core.finding.EXTENTS`` has it."""
     bounds = np.tile(np.array([size[0], 0, size[1], 0], np.int32), (frames, 1))

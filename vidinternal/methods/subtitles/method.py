@@ -24,7 +24,7 @@ from vidinternal.methods.subtitles import CARDS, bare, detect, events_file, ocr,
 from vidinternal.methods.subtitles.config import Config
 from vidinternal.methods.subtitles.detect import Seen
 from vidinternal.methods.subtitles.detect_scan import Speed, plan
-from vidinternal.methods.subtitles.events import Overlay, cover_name, draw, extents, numbered
+from vidinternal.methods.subtitles.events import Overlay, cover_name, draw, extents, numbered, within
 from vidinternal.methods.subtitles.narrow import Allowed
 
 
@@ -108,15 +108,17 @@ class Subtitles(MaskMethod):
         covers = {cover_name(o.id): found.arrays[cover_name(o.id)].numpy() for o in removed}
         drawn = torch.from_numpy(draw(removed, covers, request.span, request.clip.size)).unsqueeze(1)
         masks = drawn | request.given
-        if not request.recover:
+        box = within([o for o in removed if not o.moves], request.span, request.clip.size)
+        if not request.recover or box is None:
             return MaskedSpan(masks)
-        under, beside = unblend.recover(found, removed, request), bare.recover(found, removed, request)
+        mine = drawn[..., box[0] : box[1], box[2] : box[3]]
+        under, beside = (part.recover(found, removed, request, box) for part in (unblend, bare))
         if beside is None:
-            return MaskedSpan(masks) if under is None else MaskedSpan(masks, under[0], under[1] & drawn)
-        picture, seen = beside[0], beside[1] & drawn
+            return MaskedSpan(masks) if under is None else MaskedSpan(masks, under[0], under[1] & mine, box=box)
+        picture, seen = beside[0], beside[1] & mine
         if under is None:
-            return MaskedSpan(masks, picture, seen, seen)
-        return MaskedSpan(masks, torch.where(seen, picture, under[0]), (under[1] & drawn) | seen, seen)
+            return MaskedSpan(masks, picture, seen, seen, box)
+        return MaskedSpan(masks, torch.where(seen, picture, under[0]), (under[1] & mine) | seen, seen, box)
 
 
 def _narrowed(seen: Sequence[Seen], asked: Asked, clip: ClipView, notes: list[str]) -> list[Seen]:

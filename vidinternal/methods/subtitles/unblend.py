@@ -76,16 +76,20 @@ def estimate(
     return arrays, facts
 
 
-def recover(found: Found, overlays: Sequence[Overlay], request: SpanRequest) -> tuple[Tensor, Tensor] | None:
+def recover(
+    found: Found, overlays: Sequence[Overlay], request: SpanRequest, within: Box | None = None
+) -> tuple[Tensor, Tensor] | None:
     """Take overlays off a span of frames.
 
     Args:
         found: With the arrays of :func:`estimate`.
         overlays: Those that are to be removed.
         request: The span.
+        within: A piece of the picture that holds all of these overlays' boxes; the whole of it when None.
 
     Returns:
-        ``T 3 H W`` RGB and ``T 1 H W`` bool, where it is the picture; None where nothing is recovered.
+        Inside that piece, ``T 3 H W`` RGB and ``T 1 H W`` bool, where it is the picture; None where nothing is
+        recovered.
     """
     span, size = request.span, request.clip.size
     mine = [
@@ -95,8 +99,9 @@ def recover(found: Found, overlays: Sequence[Overlay], request: SpanRequest) -> 
     ]
     if not mine:
         return None
-    frames = torch.zeros((len(span), 3, *size))
-    where = torch.zeros((len(span), 1, *size), dtype=torch.bool)
+    top, bottom, left, right = within or (0, size[0], 0, size[1])
+    frames = torch.zeros((len(span), 3, bottom - top, right - left))
+    where = torch.zeros((len(span), 1, bottom - top, right - left), dtype=torch.bool)
     twice = torch.zeros_like(where)
     for overlay in mine:
         first, last = max(span.start, overlay.start), min(span.stop, overlay.end)
@@ -105,13 +110,13 @@ def recover(found: Found, overlays: Sequence[Overlay], request: SpanRequest) -> 
         own = _kept(found, overlay)
         picture, sure = own.recover(request.clip.rgb(first, last, overlay.box), gain.clamp(min=0))
         sure = sure & (gain >= 0).view(-1, 1, 1, 1)
-        place = (rows, slice(None), slice(y0, y1), slice(x0, x1))
+        place = (rows, slice(None), slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
         twice[place] |= where[place] & sure
         where[place] |= sure
         frames[place] = torch.where(sure, picture, frames[place])
     # what several overlays share is none of them alone
     where &= ~twice
-    where &= ~_others(found, overlays, request)
+    where &= ~_others(found, overlays, request)[..., top:bottom, left:right]
     return (frames, where) if where.any() else None
 
 
