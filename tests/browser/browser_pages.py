@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.report.runs import small_job
+from vidinternal.core.hints import Hints, read_hints
+from vidinternal.core.timecode import FrameIndex
 from vidinternal.report.batch_page import Line, clip_page, write_batch_page
 from vidinternal.report.run_page import write_run_page
 from vidinternal.runner.run import run_job
@@ -290,3 +292,57 @@ def test_a_batch_is_sorted_and_leads_to_its_clips_and_back(visit: Visit, batch: 
     page.wait_for_selector(READY)
     page.click("text=All clips of this batch")
     expect(page.locator("h1")).to_have_text("3 clips")
+
+
+def saved(page: Page, folder: Path) -> Hints:
+    """The hints file that the page offers, read as the program reads it."""
+    with page.expect_download() as given:
+        page.click("#mark-save")
+    path = folder / given.value.suggested_filename
+    given.value.save_as(path)
+    assert path.name == "hints.json"
+    return read_hints(path)
+
+
+def test_a_box_is_drawn_and_saved_as_hints(page: Page, tmp_path: Path) -> None:
+    page.locator("#marking summary").click()
+    page.locator("#place").fill("5")
+    drawn(page, 5)
+    divider = share(page)
+    page.click("#mark-draw")
+    stage = page.locator("#stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    wide, high = page.evaluate("JSON.parse(document.getElementById('facts').textContent).source")
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.5, steps=4)
+    page.mouse.up()
+    assert share(page) == divider
+    page.click("#mark-add")
+    (hint,) = saved(page, tmp_path).hints
+    assert (hint.kind, hint.name, hint.at) == ("box", "object", FrameIndex(5))
+    wanted = (0.25 * wide, 0.25 * high, 0.5 * wide, 0.25 * high)
+    assert all(abs(a - b) <= 2 for a, b in zip(hint.numbers, wanted, strict=True))
+    page.click("#mark-draw")
+    expect(page.locator("#pad")).to_be_hidden()
+
+
+def test_boxes_are_typed_named_limited_in_time_and_taken_back(page: Page, tmp_path: Path) -> None:
+    page.locator("#marking summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#mark-add")).to_be_disabled()
+    for field, value in (("x", "3"), ("y", "4"), ("w", "10"), ("h", "8"), ("name", "dog"), ("from", "2"), ("to", "9")):
+        page.locator(f"#mark-{field}").fill(value)
+    page.click("#mark-add")
+    page.locator("#mark-kind").select_option("exclude")
+    page.click("#mark-add")
+    hints = saved(page, tmp_path)
+    assert [h.name for h in hints.hints] == ["dog"] and hints.hints[0].numbers == (3, 4, 10, 8)
+    assert hints.spans is not None and len(hints.spans["dog"]) == 1 and len(hints.excluded) == 1
+    page.locator("#mark-w").fill("100000")
+    expect(page.locator("#mark-add")).to_be_disabled()
+    for _ in range(2):
+        page.locator("#marks button").first.click()
+    expect(page.locator("#mark-save")).to_be_hidden()

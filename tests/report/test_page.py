@@ -18,7 +18,7 @@ def test_what_the_user_brings_is_escaped_wherever_it_stands() -> None:
     rows = [{"name": "<b>\u202e\udcff", "status": "failed", "state": "bad", "error": "<i>\nline 2"}]
     rest = {"expected": None, "frames": None, "seconds": 0.0, "notes": 0, "link": "", "before": "", "after": ""}
     context = {"title": "<u>&", "told": "'\"", "tiles": [], "notes": ["<s>"], "columns": [], "folder": "x"}
-    text = "".join(pieces("batch.html", "batch.js", {**context, "rows": [rows[0] | rest]}))
+    text = "".join(pieces("batch.html", ("batch.js",), {**context, "rows": [rows[0] | rest]}))
     for raw in ("<b>", "<i>", "<u>", "<s>", "\u202e", "\udcff"):
         assert raw not in text
     for told in ("&lt;b&gt;\\u202e\\xff", "&lt;i&gt;\nline 2", "&lt;u&gt;&amp;", "&lt;s&gt;"):
@@ -29,7 +29,7 @@ def test_what_a_template_asks_for_and_is_not_given_is_an_error() -> None:
     import jinja2
 
     with pytest.raises(jinja2.UndefinedError):
-        list(pieces("batch.html", "batch.js", {}))
+        list(pieces("batch.html", ("batch.js",), {}))
 
 
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib"])

@@ -136,7 +136,7 @@ def write_batch_page(lines: Sequence[Line], path: Path, told: str = "", notes: S
         "folder": shown(path.stem + FOLDER),
         "rows": (_row(line, path) for line in lines),
     }
-    write_whole(path, pieces("batch.html", "batch.js", context))
+    write_whole(path, pieces("batch.html", ("batch.js",), context))
 
 
 def _row(line: Line, path: Path) -> dict[str, Any]:

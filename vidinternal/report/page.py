@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -69,18 +69,18 @@ def for_script(value: Any) -> Markup:
     return markup(text)
 
 
-def pieces(template: str, script: str, context: Mapping[str, Any]) -> Iterator[str]:
+def pieces(template: str, scripts: Sequence[str], context: Mapping[str, Any]) -> Iterator[str]:
     """A page piece by piece; what the context gives as an iterator is asked for when its place comes.
 
     Args:
         template: Name of the page's template.
-        script: Name of its script, the only one that browsers will run on it.
+        scripts: Names of what its script is made of, the only one that browsers will run on it.
         context: What the template asks for.
 
     Raises:
         UsageError: Jinja is not installed.
     """
-    code = _text(script)
+    code = "\n".join(map(_text, scripts))
     allowed = f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}"
     own = {"style": markup(_text("page.css")), "script": markup(code), "script_hash": markup(allowed)}
     return _environment().from_string(_text(template)).generate({**own, **context})

@@ -65,7 +65,7 @@ def write_run_page(job: Job, result: JobResult, path: Path, up: str = "") -> int
     """
     run = open_run(job)
     page = RunPage(run, result, command_of(job, path if not up else None))
-    return write_whole(path, pieces("page.html", "page.js", {**page.context(), "up": up}))
+    return write_whole(path, pieces("page.html", ("page.js", "mark.js"), {**page.context(), "up": up}))
 
 
 class RunPage:
@@ -138,6 +138,7 @@ class RunPage:
             "left_of": len(self.record.get("leftovers", ())),
             "windows": list(self._windows()),
             "remade": self.remade,
+            "markable": not self.remade,
             "told": list(told_rows(self.record)) if self.remade else [],
             **self._curves(),
             "copied": self._copied(),
@@ -180,6 +181,7 @@ class RunPage:
         return {
             "frames": [s.index for s in self.film.frames],
             "size": list(self.film.size),
+            "source": list(shown_size(self.run.info)),
             "total": len(times),
             "times": times,
             "step": round(times[-1] / (len(times) - 1), 4) if len(times) > 1 else 0.04,
