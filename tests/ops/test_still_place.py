@@ -66,6 +66,14 @@ def test_a_pan_is_not_still_whatever_its_speed() -> None:
         assert good_share(still_place(*clip(pictures, range(8, 16)), sigma=4.0)) < 0.05
 
 
+def test_a_soft_picture_that_creeps_is_not_still_though_it_hardly_changes() -> None:
+    """A third of it would pass by its error alone."""
+    coarse = torch.rand(3, 2, 10, generator=torch.Generator().manual_seed(0))
+    wide = torch.nn.functional.interpolate(coarse[None], size=(SIZE[0], 400), mode="bicubic")[0]
+    pictures = torch.stack([wide[..., t : t + SIZE[1]] for t in range(4)])
+    assert good_share(still_place(*clip(pictures, range(2, 4)), sigma=4.0)) < 0.1
+
+
 def test_somebody_behind_the_hole_spoils_that_part_alone() -> None:
     pictures = texture().expand(24, -1, -1, -1).clone()
     pictures[8:16, :, :, 20:40] = texture(5)[..., 20:40]

@@ -3,7 +3,7 @@
 No motion has to be known for it, which no flow tells behind a hole anyway. Whether a place stands still is judged by
 the known pixels around the hole, while it is there: the frames without the hole must tell nearly all of their
 structure, or be wrong by no more than they change from one frame to the next (grain, falling snow) and still tell most
-of it (else a pan over fine grain would pass for stillness).
+of it (else a pan over fine grain would pass for stillness); and the picture around must not be displaced.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ SHIFT = 0.25
 better beyond."""
 LEAST_KNOWN = 0.02
 """Share of known pixels, weighed by a Gaussian around a pixel, below which nothing is said of it."""
+_FLAT = (2 / 255) ** 2  # squared gradient, per pixel, below which a displacement cannot be told
 _LOOKS = 4  # frames whose variance is taken
 
 
@@ -120,12 +121,8 @@ def _shift(looks: Looks, place: Tensor, known: Tensor, sigma: float) -> np.ndarr
     by_row, by_column = torch.gradient(still.nan_to_num())
     # beside what is unknown there is no gradient
     firm = known & ~torch.stack(torch.gradient(still)).isnan().any(dim=0)
-    square = {
-        "rr": by_row * by_row,
-        "rc": by_row * by_column,
-        "cc": by_column * by_column,
-    }
-    rr, rc, cc = (_finite(_around(v.expand_as(firm), firm, sigma)) for v in square.values())
+    squares = (by_row * by_row, by_row * by_column, by_column * by_column)
+    rr, rc, cc = (_finite(_around(v.expand_as(firm), firm, sigma)) for v in squares)
     rr, cc = rr + _FLAT, cc + _FLAT
     determinant = rr * cc - rc * rc
     total = np.zeros_like(rr)
@@ -135,9 +132,6 @@ def _shift(looks: Looks, place: Tensor, known: Tensor, sigma: float) -> np.ndarr
         down, across = (cc * row - rc * column) / determinant, (rr * column - rc * row) / determinant
         total += down**2 + across**2
     return np.sqrt(total / len(looks.frames))
-
-
-_FLAT = (2 / 255) ** 2  # squared gradient, per pixel, below which a displacement cannot be told
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
