@@ -1,7 +1,6 @@
 """Awkward test media, made on the spot with PyAV instead of being committed.
 
-``clip`` writes one file from a description; ``RECIPES`` names the awkward ones. ``python -m tests.media_made OUTDIR``
-writes them all to look at.
+``clip`` writes one file from a description; ``python -m tests.media_made OUTDIR`` writes the awkward ``RECIPES``.
 """
 
 from __future__ import annotations
@@ -216,8 +215,7 @@ def packets(path: Path) -> dict[int, list[tuple[Fraction, bytes]]]:
 
 def _add_video(container: Any, recipe: Recipe) -> Any:
     width, height = recipe.size
-    repeatable = repeatable_x264() if recipe.codec == "libx264" else {}
-    options = {**repeatable, **SILENT.get(recipe.codec, {}), **recipe.options}
+    options = (repeatable_x264() if recipe.codec == "libx264" else SILENT.get(recipe.codec, {})) | dict(recipe.options)
     if recipe.interlaced:
         options["flags"] = "+ildct+ilme"
     if recipe.color.chroma_location:
