@@ -38,39 +38,42 @@ def chroma_beside(frame: NativeFrame, mask: np.ndarray, info: ClipInfo) -> Nativ
         The picture; itself where its chroma is not subsampled.
     """
     model = color_model(info)
-    subsampled = [k for k, layout in enumerate(model.fmt.planes) if layout.x_shift or layout.y_shift]
+    subsampled = [
+        k for k, layout in enumerate(model.fmt.planes) if layout.role in "uv" and (layout.x_shift or layout.y_shift)
+    ]
     if model.weights is None or not subsampled or not mask.any():
         return frame
     y = next(k for k, layout in enumerate(model.fmt.planes) if layout.role == "y")
     zero, span = model.scale("y")
     luma = (frame.planes[y].astype(np.float32) - np.float32(zero)) / np.float32(span)
     hidden, planes = touched(mask, model.fmt), list(frame.planes)
+    # both planes of chroma have one layout
+    level, lit = _shrunk(luma, mask, model.fmt.planes[subsampled[0]])
     for k in subsampled:
-        if model.fmt.planes[k].role in "uv":
-            neutral = float(model.scale(model.fmt.planes[k].role)[0])
-            planes[k] = _told_by_luma((planes[k], hidden[k], neutral), luma, mask, model.fmt.planes[k])
+        neutral = float(model.scale(model.fmt.planes[k].role)[0])
+        told = _told_by_luma((planes[k], hidden[k], neutral), level, lit)
+        planes[k] = np.where(hidden[k], np.rint(told).clip(0, model.peak), planes[k]).astype(planes[k].dtype)
     return replace(frame, planes=tuple(planes))
 
 
-def _told_by_luma(
-    chroma: tuple[np.ndarray, np.ndarray, float], luma: np.ndarray, mask: np.ndarray, layout: PlaneLayout
-) -> np.ndarray:
-    """One plane with its hidden samples replaced; ``chroma`` is the plane, what is hidden, and the value of grey."""
-    plane, hidden, neutral = chroma
+def _shrunk(luma: np.ndarray, mask: np.ndarray, layout: PlaneLayout) -> tuple[np.ndarray, np.ndarray]:
+    """Mean luma of every chroma block's known pixels, and where there are any."""
     known = (~mask).astype(np.float32)
     count = block_sum(known, layout)
-    level = block_sum(luma * known, layout) / np.maximum(count, 1)
+    return block_sum(luma * known, layout) / np.maximum(count, 1), count > 0
+
+
+def _told_by_luma(chroma: tuple[np.ndarray, np.ndarray, float], luma: np.ndarray, lit: np.ndarray) -> np.ndarray:
+    """One plane, float32, with its hidden samples replaced; ``chroma`` is it, what is hidden, and the value of grey."""
+    plane, hidden, neutral = chroma
     rows, columns = (np.flatnonzero(hidden.any(axis=axis)) for axis in (1, 0))
     piece = (
         slice(max(0, int(rows[0]) - _REACH), int(rows[-1]) + 1 + _REACH),
         slice(max(0, int(columns[0]) - _REACH), int(columns[-1]) + 1 + _REACH),
     )
-    cut = plane[piece]
-    off = cut.astype(np.float32) - np.float32(neutral)
-    told = _line(level[piece], off, ~hidden[piece], count[piece] > 0) + neutral
-    whole = plane.copy()
-    limit = np.iinfo(plane.dtype).max
-    whole[piece] = np.where(hidden[piece], np.rint(told).clip(0, limit), cut).astype(plane.dtype)
+    off = plane[piece].astype(np.float32) - np.float32(neutral)
+    whole = plane.astype(np.float32)
+    whole[piece] = _line(luma[piece], off, ~hidden[piece], lit[piece]) + neutral
     return whole
 
 

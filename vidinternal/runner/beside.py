@@ -91,11 +91,6 @@ def told(run: Run) -> list[str]:
     if unblended:
         pixels = sum(e.get("recovered_pixels", 0) for e in unblended)
         notes.append(f"{len(unblended)} half-transparent overlays were taken off instead of filled, {pixels} pixels")
-    fills = [run.read("fill", w).facts for w in run.windows().windows] if run.spec.stage("inpaint") else []
-    seen = sum(facts.get("seen_pixels", 0) for facts in fills)
-    if seen:
-        whole = sum(facts.get("hole_pixels", 0) + facts.get("recovered_pixels", 0) for facts in fills)
-        notes.append(f"{100 * seen / whole:.0f} % of the masked pixels are bare at the same place before or after")
     if run.job.inputs.soft_subs and run.spec.stage("encode"):
         soft = run.read("result", None).facts.get("soft_subs")
         notes.append(

@@ -127,6 +127,10 @@ def describe_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
     job = run.job.inputs
     used = [methods.card(s.config.method, s.task) for s in run.spec.stages if s.task]
     shots = shot_scores(run)
+    seen = sum(w.get("seen_pixels", 0) for s in shots for w in s["windows"])
+    if seen:
+        share = 100 * seen / sum(s["masked_pixels"] for s in shots)
+        notes = [*notes, f"{share:.0f} % of the masked pixels are known: bare before or after, or on a black bar"]
     named = {key for shot in shots for facts in shot["windows"] for key in facts.get("papers", ())}
     papers = sorted({c.paper for c in used if c.paper} | {key for key in named if key in citations()})
     if run.spec.stage("inpaint") and not any(s["masked_pixels"] for s in shots):
