@@ -127,3 +127,28 @@ def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> N
     assert run.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
     assert "Traceback" not in told
     wait_for_the_end(run)
+
+
+def test_a_worker_that_notices_first_that_nobody_hears_it_ends_without_a_word() -> None:
+    code = """
+from multiprocessing.connection import Pipe
+from vidinternal.engines.worker import Reporter
+ours, theirs = Pipe()
+ours.close()
+Reporter(theirs).note("anybody?")
+"""
+    worker = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (worker.returncode, worker.stdout, worker.stderr) == (-signal.SIGKILL, "", "")
+
+
+def test_a_worker_whose_parent_left_with_its_words_unread_ends_without_a_word() -> None:
+    code = """
+from multiprocessing.connection import Pipe
+from vidinternal.engines.worker import WorkerSetup, serve
+ours, theirs = Pipe()
+theirs.send_bytes(b"unread")
+ours.close()
+serve(theirs, WorkerSetup(threads=1))
+"""
+    worker = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (worker.returncode, worker.stdout, worker.stderr) == (0, "", "")

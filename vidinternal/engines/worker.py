@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from vidinternal.core.stop import Interrupted
-from vidinternal.engines.signals import listen_in_worker
+from vidinternal.engines.signals import end_at_once, listen_in_worker
 
 EVERY = 0.2
 """Seconds between two words about the progress of one stage."""
@@ -60,9 +60,12 @@ class Reporter:
         self.send({"kind": "note", "text": line})
 
     def send(self, value: dict[str, object]) -> None:
-        """Send one message whole; methods may tell from several threads."""
+        """Send one message whole; methods may tell from several threads. Where nobody hears it, the worker ends."""
         with self._lock:
-            self._pipe.send_bytes(json.dumps(value).encode())
+            try:
+                self._pipe.send_bytes(json.dumps(value).encode())
+            except (BrokenPipeError, ConnectionResetError):  # the parent is gone, and its end was not noticed yet
+                end_at_once()
 
 
 def prepare(setup: WorkerSetup) -> None:
@@ -85,7 +88,7 @@ def serve(pipe: Connection, setup: WorkerSetup) -> None:
     while True:
         try:
             text = pipe.recv_bytes()
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, ConnectionResetError, KeyboardInterrupt):
             return
         if text == NO_MORE:
             return
