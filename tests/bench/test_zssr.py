@@ -76,7 +76,9 @@ def test_rows_are_put_in_relation(folder: Path) -> None:
 
 def test_the_bench_runs_from_a_folder_and_keeps_pictures(folder: Path) -> None:
     result = run_bench("zssr", options(folder, cases=["cubic"], iterations=2))
-    assert [row["method"] for row in result.rows] == ["bicubic", "lanczos", "zssr, fast", "zssr, faithful"]
+    zssr = ["zssr, fast", "zssr, fast by steps", "zssr, faithful", "zssr, faithful by steps"]
+    assert [row["method"] for row in result.rows] == ["bicubic", "lanczos", *zssr]
+    assert result.rows[3]["iterations"] > 2 * result.rows[2]["iterations"]  # a training for each of the sizes
     assert all(row["published"] is None for row in result.summary)  # it is not Set5
     assert "cut short at 2" in result.text() and result.pictures["cubic/stripes"][:4] == b"\x89PNG"
     assert result.rows[2]["iterations"] >= 2 and result.rows[2]["share"] > 0
