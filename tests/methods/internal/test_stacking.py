@@ -77,11 +77,22 @@ def test_a_part_without_a_hidden_pixel_leans_on_all() -> None:
     assert stack.weights[BINS:, 1] == pytest.approx(1, abs=0.05)
 
 
-def test_weights_fall_where_the_generator_departs_further_than_where_it_was_judged() -> None:
+@pytest.mark.parametrize(
+    ("doubt", "departure", "weight"),
+    [
+        (1.0, 0.3, 0.5),  # nearer to the fusion than where it was judged: as it was
+        (1.0, 5.0, 0.1),  # five times as far, and nothing to say why
+        (0.2, 1.0, 0.1),  # the candidates agree five times as well: the fusion is better here
+        (5.0, 5.0, 0.5),  # as much further as the candidates are apart
+        (2.5, 5.0, 0.25),
+        (0.5, 2.0, 0.125),
+    ],
+)
+def test_weights_fall_where_the_hole_is_unlike_its_copies(doubt: float, departure: float, weight: float) -> None:
     stack = Stack(("fused", "generated"), np.full((2 * BINS, 2), 0.5))
-    held = held_back(stack, [0.3, 5.0])
-    assert held.weights[:BINS].tolist() == [[0.5, 0.5]] * BINS, "nearer than where it was judged: as it was"
-    assert held.weights[BINS:] == pytest.approx(np.tile([0.9, 0.1], (BINS, 1)))
+    held = held_back(stack, [1.0, doubt], [1.0, departure])
+    assert held.weights[:BINS].tolist() == [[0.5, 0.5]] * BINS
+    assert held.weights[BINS:] == pytest.approx(np.tile([1 - weight, weight], (BINS, 1)))
     assert stack.weights[-1].tolist() == [0.5, 0.5]
     alone = first_alone(("fused", "generated"), 2)
-    assert held_back(alone, [9.0, 9.0]).weights.tolist() == alone.weights.tolist()
+    assert held_back(alone, [0.2, 0.2], [9.0, 9.0]).weights.tolist() == alone.weights.tolist()

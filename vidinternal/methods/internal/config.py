@@ -34,7 +34,7 @@ class Config(StrictModel):
     """Forward/backward residual up to which a copied pixel is trusted, pixels."""
     rounds: PositiveInt = 3
     """Times the flow is estimated, from the second on the copied result."""
-    train_side: int = Field(default=448, ge=32)
+    train_side: int = Field(default=224, ge=32)
     """Longest side, pixels, at which the generator is trained; pixels are copied at full size all the same."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the generator; ``auto`` takes bfloat16 where the processor multiplies it in hardware."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as nn_functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidinternal.core.contracts import FitContext, InpaintTask
 from vidinternal.core.seeds import generator
@@ -27,6 +27,8 @@ from vidinternal.methods.internal.objective import recon_image, soft_target
 from vidinternal.ops.resample import enlarge, shrink, working_size
 
 WARM_UP = 20
+LARGEST_GRADIENT = 0.3
+"""Norm to which gradients are cut: without norm layers one large step saturates the sigmoid, and learning ends."""
 RENDER_BATCH = 8
 TELL_EVERY = 10
 PATIENCE = 3
@@ -128,6 +130,7 @@ class GeneratorFit:
         )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()
         self.average.take(self.net, self.pace.iteration)
         self.pace.tick()
@@ -184,7 +187,8 @@ class GeneratorFit:
         """
         watch = Watch(self.context, self.pace, PATIENCE, GAIN, by_part=True)
         render_cost = 0.4 * len(self.frames) / self.config.batch
-        due = [(k + 1) / self.config.looks for k in range(self.config.looks - 1)]
+        # the first is the untrained one, and after a sixth of the training nothing has been learned yet that counts
+        due = [k / self.config.looks for k in range(2, self.config.looks)]
         checkpoint = self.context.checkpoint
         saved = checkpoint.load("fit", self.fits) if checkpoint is not None else None
         if saved is not None:

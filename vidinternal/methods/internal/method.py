@@ -102,8 +102,7 @@ class Fused:
 
     def result(self, generated: Tensor, stack: Stack) -> Tensor:
         """``T 3 H W``: the hole stacked, known pixels as they are."""
-        stacked = apply_stack(stack, self.rows(generated), self.index, self.made.masks)
-        return torch.where(self.made.masks, stacked, self.frames)
+        return apply_stack(stack, self.rows(generated), self.index, self.made.masks)
 
 
 class Finish:
@@ -119,26 +118,34 @@ class Finish:
     def __init__(self, frames: Tensor, blind: Fused, seeing: Fused, holdout: Holdout | None) -> None:
         self.frames, self.blind, self.seeing, self.holdout = frames, blind, seeing, holdout
         self.stacks: list[Stack] = []
+        self._doubts: list[float] | None = None
 
     def __call__(self, generated: Tensor) -> Tensor:
         """``T 3 H W`` result from the generator's ``T 3 H W``."""
         # Weights are fitted where the truth is known and everybody was blind; then nobody needs to be.
         stack = fit_stack(self.blind.rows(generated), self.blind.index, self.holdout)
         if self.holdout is not None:
-            stack = held_back(stack, self._departure(generated, self.holdout))
+            apart = [(generated - f.frames).square().mean(dim=1, keepdim=True) for f in (self.seeing, self.blind)]
+            departure = self._real_by_copies(apart[0], apart[1], self.holdout)
+            stack = held_back(stack, self._doubt(self.holdout), departure)
         self.stacks.append(stack)
         return self.laid_over(*(c.result(generated, self.stacks[-1]) for c in (self.seeing, self.blind)))
 
-    def _departure(self, generated: Tensor, holdout: Holdout) -> list[float]:
-        """Per part, how far the generator is from the fusion in the real hole, as a multiple of that on its copies."""
-        apart = [(generated - f.frames).square().mean(dim=1, keepdim=True) for f in (self.seeing, self.blind)]
-        hidden = holdout.masks.cpu()
-        found = []
+    def _doubt(self, holdout: Holdout) -> list[float]:
+        """Per part, how far the candidates are apart in the real hole, as a multiple of that in its copies."""
+        if self._doubts is None:
+            spread = [f.told.spread_out(f.told.variance) for f in (self.seeing, self.blind)]
+            self._doubts = self._real_by_copies(spread[0], spread[1], holdout)
+        return self._doubts
+
+    def _real_by_copies(self, real: Tensor, copies: Tensor, holdout: Holdout) -> list[float]:
+        """Per part, the mean of ``real`` in the real hole as a multiple of that of ``copies`` in its copies."""
+        hidden, found = holdout.masks.cpu(), []
         for part in range(self.blind.parts):
             mine = self.blind.made.masks if holdout.parts is None else holdout.parts.cpu() == part
-            real, copies = apart[0][mine & ~hidden], apart[1][mine & hidden]
-            few = not (len(real) and len(copies))
-            found.append(1.0 if few else float(real.double().mean()) / max(1e-9, float(copies.double().mean())))
+            here, there = real[mine & ~hidden], copies[mine & hidden]
+            few = not (len(here) and len(there))
+            found.append(1.0 if few else float(here.double().mean()) / max(1e-9, float(there.double().mean())))
         return found
 
     def untrained(self) -> Tensor:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as nn_functional
 from scipy.optimize import nnls
 from torch import Tensor
 
@@ -130,22 +129,26 @@ def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout 
     return Stack(names, weights)
 
 
-def held_back(stack: Stack, departure: Sequence[float]) -> Stack:
-    """Lower the weights of all but the first candidate in parts where they depart further than where they were judged.
+def held_back(stack: Stack, doubt: Sequence[float], departure: Sequence[float]) -> Stack:
+    """Lower the weights of all but the first candidate in parts that are unlike the copies where they were learned.
 
-    What a generator is worth was learned on copies of the hole. Where it is several times as far from the fusion in the
-    real hole as in them, it has painted something there that the copies know nothing of, and its weights fall by as
-    much.
+    What a generator is worth was learned on copies of the hole, where the fusion may be worse than in the real one: as
+    many times as what it was fused from agrees better there, the weights fall. And where the generator is further from
+    the fusion than in the copies, and more so than the doubt about the fusion grows, it has painted something that the
+    copies know nothing of: the weights fall by as much.
+
+        w <- w min(1, s) / max(1, d / max(1, s))
 
     Args:
         stack: The weights.
-        departure: For every part, mean squared distance to the first candidate in the real hole, as a multiple of that
-            in its copies.
+        doubt: For every part, ``s``, mean variance of what was fused in the real hole, as a multiple of that in its
+            copies.
+        departure: ``d``, the same of the squared distance between the first candidate and the generator.
     """
     weights = stack.weights.copy()
-    for part, times in enumerate(departure):
+    for part, (s, d) in enumerate(zip(doubt, departure, strict=True)):
         rows = weights[part * BINS : (part + 1) * BINS]
-        rows[:, 1:] /= max(1.0, times)
+        rows[:, 1:] *= min(1.0, s) / max(1.0, d / max(1.0, s))
         rows[:, 0] = 1 - rows[:, 1:].sum(axis=1)
     return Stack(stack.names, weights)
 
@@ -153,14 +156,32 @@ def held_back(stack: Stack, departure: Sequence[float]) -> Stack:
 def apply_stack(stack: Stack, candidates: Mapping[str, Tensor], index: Tensor, masks: Tensor) -> Tensor:
     """Weigh the candidates; weights are averaged over a small box inside the hole.
 
+    Args:
+        stack: The weights.
+        candidates: By the names of the stack, ``T 3 H W``.
+        index: ``T 1 H W``, from :func:`bins`.
+        masks: ``T 1 H W`` bool.
+
     Returns:
-        ``T 3 H W``; outside ``masks`` it is meaningless.
+        ``T 3 H W``: the candidates weighed under ``masks``, the first of them as it is elsewhere.
     """
-    table = torch.from_numpy(stack.weights).float()
-    maps = table[index[:, 0]].permute(0, 3, 1, 2) * masks
-    inside = nn_functional.avg_pool2d(masks.float(), SMOOTHING, 1, SMOOTHING // 2)
-    smooth = nn_functional.avg_pool2d(maps, SMOOTHING, 1, SMOOTHING // 2) / inside.clamp(min=1e-6)
-    total = torch.zeros_like(next(iter(candidates.values())))
-    for k, name in enumerate(stack.names):
-        total += smooth[:, k : k + 1] * candidates[name]
-    return total.clamp(0, 1)
+    first, *others = stack.names
+    total = candidates[first].clone()
+    for t in range(len(total)):
+        hole = masks[t, 0]
+        if not hole.any():
+            continue
+        chosen, inside = hole.numpy(), hole.float().numpy()
+        kept = candidates[first][t][:, hole]
+        mixed = kept.clone()
+        for name in others:
+            weights = stack.weights[:, stack.names.index(name)].astype(np.float32)[index[t, 0].numpy()] * inside
+            smooth = torch.from_numpy((_box_mean(weights) / np.maximum(_box_mean(inside), 1e-6))[chosen])
+            mixed += smooth * (candidates[name][t][:, hole] - kept)
+        total[t][:, hole] = mixed.clamp(0, 1)
+    return total
+
+
+def _box_mean(picture: np.ndarray) -> np.ndarray:
+    """``H W`` averaged over a box, with zeros beyond the border."""
+    return cv2.blur(picture, (SMOOTHING, SMOOTHING), borderType=cv2.BORDER_CONSTANT)
