@@ -116,7 +116,8 @@ class GeneratorFit:
             return nullcontext()
         return torch.autocast(self.context.device.type, dtype=torch.bfloat16)
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """One optimiser step on a batch of random frames."""
         rows = torch.randint(len(self.frames), (min(self.config.batch, len(self.frames)),), generator=self.random)
         rate = min(1.0, (self.pace.iteration + 1) / WARM_UP) * (1 + math.cos(math.pi * self.pace.share())) / 2
         self.optimiser.param_groups[0]["lr"] = self.config.learning_rate * rate
@@ -206,7 +207,7 @@ class GeneratorFit:
             return {"fit": self.state(), "watch": watch.state(), "finish": finish.state(), "due": len(due)}
 
         while not (self.pace.over_cap() or self.pace.over_budget(2 * render_cost) or watch.over()):
-            self._step()
+            self.step()
             if self.pace.iteration % TELL_EVERY == 0:
                 self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}")
             if due and self.pace.share() >= due[0]:
