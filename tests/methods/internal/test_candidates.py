@@ -3,7 +3,7 @@ import torch
 from tests.methods.internal.scenes import SETTINGS, candidates, other_truth, scene
 from tests.ops.scene import psnr
 from vidinternal.learn.state_tree import from_tree, to_tree
-from vidinternal.methods.internal.candidates import NAMES, Candidates, under_the_hole
+from vidinternal.methods.internal.candidates import LITTLE, NAMES, Candidates, under_the_hole
 
 
 def test_all_candidates_are_made_for_every_hidden_pixel_and_none_sees_it() -> None:
@@ -39,6 +39,15 @@ def test_copies_beat_smooth_fills_where_the_scene_moves_and_what_nobody_saw_is_t
     assert psnr(made.frames, truth, where) > psnr(harmonic, truth, where) + 3
     still = candidates(*scene((0, 0)))
     assert still.unseen().float().mean() > made.unseen().float().mean()
+
+
+def test_where_next_to_nothing_is_shown_the_first_round_stands_for_all() -> None:
+    truth, masks = scene((0, 0))
+    made = candidates(truth, masks)
+    assert made.covered < LITTLE
+    assert torch.equal(made.colours["narrow"], made.colours["wide"])
+    unseen = made.unseen().flatten()[made.where]
+    assert torch.equal(made.colours["prefilled"][unseen], made.colours["telea"][unseen])
 
 
 def test_no_time_still_gives_every_candidate() -> None:

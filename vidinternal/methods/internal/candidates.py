@@ -24,6 +24,8 @@ OutOfTime = Callable[[], bool]
 
 NAMES = ("harmonic", "telea", "wide", "past", "future", "narrow", "prefilled")
 """Candidates in the order of the weights of the fusion."""
+LITTLE = 0.1
+"""Share of the hole that the first round of copying has to reach: else more rounds bring nothing and are left out."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Candidates:
     ) -> Candidates:
         """Make them from ``frames`` ``T 3 H W`` with ``masks`` ``T 1 H W`` hidden, as far as the time allows.
 
-        What there was no time for is represented by what there is: the first round stands for the others.
+        What there was no time for is represented by what there is: the first round stands for the others. So it does
+        where it reached next to nothing, which no other round ever mended.
         """
         frames, masks = frames.cpu(), masks.cpu()
         rounds: list[FlowCopy] = []
@@ -111,21 +114,24 @@ class Candidates:
         def keep(_number: int, copied: FlowCopy) -> bool:
             rounds.append(copied)
             preview(frames.masked_fill(masks, 0.5), copied.frames)
-            return True
+            return copied.covered >= LITTLE
 
         narrow = propagate(frames, masks, settings, go_on=keep, out_of_time=out_of_time)
         wide = rounds[0] if rounds else narrow
         other = settings.model_copy(update={"fill": "telea", "refine_ring": settings.ring, "rounds": 2})
-        prefilled = wide if out_of_time() else propagate(frames, masks, other, out_of_time=out_of_time)
+        alone = wide.covered < LITTLE or out_of_time()
+        prefilled = wide if alone else propagate(frames, masks, other, out_of_time=out_of_time)
         where = narrow.backward.where
+        telea = spatial_fill(frames, masks, "telea")
         pictures = {
             "harmonic": spatial_fill(frames, masks, "harmonic"),
-            "telea": spatial_fill(frames, masks, "telea"),
+            "telea": telea,
             "wide": wide.frames,
             "past": narrow.backward.picture(narrow.frames),
             "future": narrow.forward.picture(narrow.frames),
             "narrow": narrow.frames,
-            "prefilled": prefilled.frames,
+            # what the other prefill is where nothing is copied over it
+            "prefilled": torch.where(masks & (wide.provenance < 0), telea, wide.frames) if alone else prefilled.frames,
         }
         return cls(
             frames=narrow.frames,
