@@ -111,6 +111,13 @@ def test_self_score_facts_of_a_judge_who_is_wrong_within_cases_and_right_between
     assert facts["mean_hole_psnr_picked"] == 30.0 < facts["mean_hole_psnr_best_fixed"] == facts["mean_hole_psnr_oracle"]
 
 
+def test_a_method_of_several_seeds_is_the_best_by_the_mean_of_each_case() -> None:
+    rows = [row("a", "1", 20, 20), row("a", "1", 30, 30), row("a", "2", 30, 30)]
+    rows += [row("b", "1", 26, 26), row("b", "2", 26, 26)]
+    facts = self_score_facts(rows)
+    assert (facts["best_fixed"], facts["mean_hole_psnr_best_fixed"]) == ("a", 27.5)
+
+
 def test_self_score_facts_without_scores() -> None:
     facts = self_score_facts([row("a", "1", 20, None), {"method": "b", "case": "1", "failed": "x"}])
     assert facts["rows"] == 0

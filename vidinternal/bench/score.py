@@ -173,10 +173,10 @@ def self_score_facts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     overall = _correlate(scored)
     picked = [max(mine, key=lambda r: r["self_score"])["hole_psnr"] for mine in by_case.values()]
     oracle = [max(r["hole_psnr"] for r in mine) for mine in by_case.values()]
-    by_method: defaultdict[str, list[float]] = defaultdict(list)
+    by_method: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in scored:
-        by_method[row["method"]].append(row["hole_psnr"])
-    complete = {m: fmean(v) for m, v in by_method.items() if len(v) == len(by_case)}
+        by_method[row["method"]][row["case"]].append(row["hole_psnr"])
+    complete = {m: fmean(map(fmean, v.values())) for m, v in by_method.items() if len(v) == len(by_case)}
     fixed = max(complete, key=lambda m: complete[m]) if complete else None
     off = [abs(r["self_score"] - r["hole_psnr"]) for r in scored]
     return {
