@@ -106,7 +106,7 @@ class Candidates:
         """Make them from ``frames`` ``T 3 H W`` with ``masks`` ``T 1 H W`` hidden, as far as the time allows.
 
         What there was no time for is represented by what there is: the first round stands for the others. So it does
-        where it reached next to nothing, which no other round ever mended.
+        where it reached next to nothing, which further rounds hardly mend.
         """
         frames, masks = frames.cpu(), masks.cpu()
         rounds: list[FlowCopy] = []
