@@ -28,7 +28,7 @@ CHAIN = 2
 MEMORY = 1 << 30
 SETS = (
     *("encode.codec=ffv1", "shots.detector=none", "inpaint.method=dip", "shots.window=6", "shots.overlap=1"),
-    *("inpaint.iterations=150", "inpaint.depth=2", "inpaint.channels=[8,8]", "inpaint.look_every=4"),
+    *("inpaint.iterations=600", "inpaint.depth=2", "inpaint.channels=[8,8]", "inpaint.look_every=4"),
 )
 
 

@@ -99,8 +99,8 @@ def test_twice_it_stops_at_once(tmp_path: Path) -> None:
 
 
 def test_once_all_workers_come_to_a_stop_and_their_windows_are_kept(tmp_path: Path) -> None:
-    short = ("--set", "inpaint.iterations=60", "--set", "shots.window=6", "--set", "shots.overlap=1")
-    run = start(tmp_path, "--jobs", "2", *short, clips=2)
+    long = ("--set", "inpaint.iterations=600", "--set", "shots.window=6", "--set", "shots.overlap=1")
+    run = start(tmp_path, "--jobs", "2", *long, clips=2)
     wait_for(tmp_path, "masks-*/window-0000", count=2)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to parent and workers alike
     _, told = run.communicate(timeout=100)
