@@ -122,6 +122,15 @@ def test_it_leans_on_the_narrow_copy_only_where_past_and_future_agree_in_the_hol
     assert lean(nets, near, near, None, 0) == 0.0
 
 
+def test_where_both_ways_agree_it_leans_half_way_whatever_the_copies_of_the_hole_say() -> None:
+    truth, masks = scene()
+    near = agreeing(candidates(truth, masks), 0.001)
+    with torch.no_grad():
+        fused = fuse(start_nets(), near)
+    away = (2 * fused - near.frames).clamp(-1, 2)  # from the fusion, as far as can be from the narrow copy
+    assert lean(start_nets(), near, near, Holdout(masks, away), 0) == 0.5
+
+
 def test_leaning_all_the_way_is_the_narrow_copy() -> None:
     truth, masks = scene()
     made = candidates(truth, masks)

@@ -188,7 +188,8 @@ def lean(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdou
 
     A committee never lets go of a candidate altogether, and a copy at 38 dB loses by what is mixed into it. ``a`` is
     fitted on the held-out holes, but used only where the real one gives reason to: where both ways of time show a pixel
-    there, they agree to :data:`AGREED`. Elsewhere the copies of the hole have misled it.
+    there, they agree to :data:`AGREED`. Elsewhere the copies of the hole have misled it. Where they do agree the copies
+    of the hole may still lie on worse ground, and ``a`` is taken half way from what they say to all.
     """
     if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS or agreement(seeing) < AGREED:
         return 0.0
@@ -199,7 +200,8 @@ def lean(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdou
     towards, missing = known.colours[:, NAMES.index("narrow")] - fused, known.truth - fused
     along, energy = float((towards * missing).double().sum()), float(towards.double().square().sum())
     # the ridge of the stack: as much of the error as of the difference it takes to move
-    return min(1.0, max(0.0, along / (energy + LEAN_RIDGE * float(missing.double().square().sum()) + 1e-9)))
+    fitted = along / (energy + LEAN_RIDGE * float(missing.double().square().sum()) + 1e-9)
+    return (1 + min(1.0, max(0.0, fitted))) / 2
 
 
 def agreement(candidates: Candidates) -> float:
