@@ -57,6 +57,10 @@ class _Watched(FinishContract):
         """``T 3 H W`` result from the generator's ``T 3 H W``."""
         return self._measured(self.inner(generated))
 
+    def glance(self, generated: Tensor) -> None:
+        """Remember the generator's ``T 3 H W``."""
+        self.inner.glance(generated)
+
     def untrained(self) -> Tensor:
         """``T 3 H W`` result without the generator."""
         return self._measured(self.inner.untrained())

@@ -58,6 +58,9 @@ class _Alone:
     def __call__(self, generated: Tensor) -> Tensor:
         return generated
 
+    def glance(self, generated: Tensor) -> None:
+        del generated
+
     def untrained(self) -> Tensor:
         return self._first()
 

@@ -2,12 +2,15 @@ from dataclasses import replace
 
 import torch
 
-from tests.methods.internal.scenes import scene
+from tests.methods.internal.scenes import SETTINGS, scene
 from tests.ops.scene import psnr
 from vidinternal.core.contracts import FitContext, InpaintTask
 from vidinternal.learn.holdout import make_holdout
+from vidinternal.methods.internal.candidates import Candidates
 from vidinternal.methods.internal.config import Config
-from vidinternal.methods.internal.method import Internal
+from vidinternal.methods.internal.fusion import start_nets
+from vidinternal.methods.internal.method import Finish, Fused, Internal
+from vidinternal.ops.flow_copy import never
 from vidinternal.ops.resample import destroy
 
 CONFIG = Config(iterations=4, looks=1, channels=(8, 8), ring=6, rounds=2)
@@ -56,3 +59,30 @@ def test_the_start_weights_of_the_fusion_alone_can_be_asked_for() -> None:
     adapted = Internal().fill(task, CONFIG, context)
     start = Internal().fill(task, CONFIG.model_copy(update={"fusion": "start"}), context)
     assert adapted.iterations > start.iterations
+
+
+def test_a_generator_that_still_moves_in_the_hole_and_not_in_its_copies_counts_less() -> None:
+    task, context, truth = task_of((0, 0))  # a standing scene: no other frame shows the hole
+    assert context.holdout is not None
+    given = torch.where(context.holdout.masks, truth, task.frames)
+    made = [
+        Candidates.of(frames, masks, SETTINGS, never)
+        for frames, masks in ((task.frames, task.masks), (given, task.masks & ~context.holdout.masks))
+    ]
+    blind, seeing = (Fused(c, start_nets(), context.holdout.parts) for c in made)
+
+    def looked(moved: torch.Tensor) -> Finish:
+        finish = Finish(task.frames, blind, seeing, context.holdout)
+        finish.glance(truth + moved)
+        finish(truth)
+        return finish
+
+    still = 0.01 * torch.ones_like(truth)
+    restless = torch.where(context.holdout.masks, still, 0.1)
+    calm, wild = looked(still), looked(restless)
+    assert calm.stacks[0].weights[-1, 1] > 0.5
+    assert 0 < wild.stacks[0].weights[-1, 1] < 0.02 * calm.stacks[0].weights[-1, 1]
+
+    again = Finish(task.frames, blind, seeing, context.holdout)
+    again.load_state(wild.state())
+    assert torch.equal(again(truth + still), wild(truth + still))  # what was seen last is remembered

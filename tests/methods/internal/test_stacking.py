@@ -78,19 +78,19 @@ def test_a_part_without_a_hidden_pixel_leans_on_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("doubt", "departure", "weight"),
+    ("doubt", "wandered", "weight"),
     [
-        (1.0, 0.3, 0.5),  # nearer to the fusion than where it was judged: as it was
-        (1.0, 5.0, 0.1),  # five times as far, and nothing to say why
+        (1.0, 0.3, 0.5),  # it stands stiller than where it was judged: as it was
+        (1.0, 5.0, 0.1),  # five times as restless
         (0.2, 1.0, 0.1),  # the candidates agree five times as well: the fusion is better here
-        (5.0, 5.0, 0.5),  # as much further as the candidates are apart
-        (2.5, 5.0, 0.25),
+        (5.0, 1.0, 0.5),
+        (5.0, 2.0, 0.25),
         (0.5, 2.0, 0.125),
     ],
 )
-def test_weights_fall_where_the_hole_is_unlike_its_copies(doubt: float, departure: float, weight: float) -> None:
+def test_weights_fall_where_the_hole_is_unlike_its_copies(doubt: float, wandered: float, weight: float) -> None:
     stack = Stack(("fused", "generated"), np.full((2 * BINS, 2), 0.5))
-    held = held_back(stack, [1.0, doubt], [1.0, departure])
+    held = held_back(stack, [1.0, doubt], [1.0, wandered])
     assert held.weights[:BINS].tolist() == [[0.5, 0.5]] * BINS
     assert held.weights[BINS:] == pytest.approx(np.tile([1 - weight, weight], (BINS, 1)))
     assert stack.weights[-1].tolist() == [0.5, 0.5]

@@ -44,6 +44,10 @@ class Finish(Protocol):
         """``T 3 H W`` result from the generator's ``T 3 H W``."""
         ...
 
+    def glance(self, generated: Tensor) -> None:
+        """Remember the generator's ``T 3 H W`` without making a result of it."""
+        ...
+
     def untrained(self) -> Tensor:
         """``T 3 H W`` result without the generator."""
         ...
@@ -177,6 +181,21 @@ class GeneratorFit:
         self.objective.load_values(state["terms"])
         self.begun = Begun(*state["begun"])
 
+    def _taken_up(self, watch: Watch, finish: Finish, due: list[float]) -> list[float]:
+        """Go on from the last checkpoint, else begin; the looks that are still due."""
+        checkpoint = self.context.checkpoint
+        saved = checkpoint.load("fit", self.fits) if checkpoint is not None else None
+        if saved is not None:
+            self.load_state(saved["fit"])
+            watch.load_state(saved["watch"])
+            finish.load_state(saved["finish"])
+            return due[len(due) - saved["due"] :]
+        if self.context.starts is not None and self.context.start is None:
+            self.begun = begin(self.net, self.signature, self.context, self.score)
+        if self.context.holdout is not None:
+            watch.look(finish.untrained(), self.objective.values(), self.weights)
+        return due
+
     def run(self, finish: Finish) -> tuple[Watch, str]:
         """Train to the end of the iterations, the time or the finite numbers; from the last checkpoint if there is one.
 
@@ -188,20 +207,11 @@ class GeneratorFit:
         """
         watch = Watch(self.context, self.pace, PATIENCE, GAIN, by_part=True)
         render_cost = 0.4 * len(self.frames) / self.config.batch
-        # the first is the untrained one, and after a sixth of the training nothing has been learned yet that counts
-        due = [k / self.config.looks for k in range(2, self.config.looks)]
+        # after a sixth of the training nothing has been learned yet that counts: the first is but a glance
+        due = [k / self.config.looks for k in range(1, self.config.looks)]
+        glances = len(due)
         checkpoint = self.context.checkpoint
-        saved = checkpoint.load("fit", self.fits) if checkpoint is not None else None
-        if saved is not None:
-            self.load_state(saved["fit"])
-            watch.load_state(saved["watch"])
-            finish.load_state(saved["finish"])
-            due = due[len(due) - saved["due"] :]
-        else:
-            if self.context.starts is not None and self.context.start is None:
-                self.begun = begin(self.net, self.signature, self.context, self.score)
-            if self.context.holdout is not None:
-                watch.look(finish.untrained(), self.objective.values(), self.weights)
+        due = self._taken_up(watch, finish, due)
 
         def state() -> dict[str, Any]:
             return {"fit": self.state(), "watch": watch.state(), "finish": finish.state(), "due": len(due)}
@@ -211,8 +221,11 @@ class GeneratorFit:
             if self.pace.iteration % TELL_EVERY == 0:
                 self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}")
             if due and self.pace.share() >= due[0]:
+                if len(due) == glances:
+                    finish.glance(self.render())
+                else:
+                    watch.look(finish(self.render()), self.objective.values(), self.weights)
                 due.pop(0)
-                watch.look(finish(self.render()), self.objective.values(), self.weights)
             if checkpoint is not None:
                 checkpoint.offer("fit", self.fits, state)
         if not watch.over():

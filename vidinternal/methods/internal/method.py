@@ -119,17 +119,34 @@ class Finish:
         self.frames, self.blind, self.seeing, self.holdout = frames, blind, seeing, holdout
         self.stacks: list[Stack] = []
         self._doubts: list[float] | None = None
+        self._before: Tensor | None = None
 
     def __call__(self, generated: Tensor) -> Tensor:
         """``T 3 H W`` result from the generator's ``T 3 H W``."""
         # Weights are fitted where the truth is known and everybody was blind; then nobody needs to be.
         stack = fit_stack(self.blind.rows(generated), self.blind.index, self.holdout)
         if self.holdout is not None:
-            apart = [(generated - f.frames).square().mean(dim=1, keepdim=True) for f in (self.seeing, self.blind)]
-            departure = self._real_by_copies(apart[0], apart[1], self.holdout)
-            stack = held_back(stack, self._doubt(self.holdout), departure)
+            stack = held_back(stack, self._doubt(self.holdout), self._wandered(generated, self.holdout))
         self.stacks.append(stack)
         return self.laid_over(*(c.result(generated, self.stacks[-1]) for c in (self.seeing, self.blind)))
+
+    def glance(self, generated: Tensor) -> None:
+        """Remember the generator's picture: the next look tells how far it has moved since."""
+        self._before = self._hole_of(generated)
+
+    def _hole_of(self, frames: Tensor) -> Tensor:
+        """``N 3``: what lies under the hole and its copies."""
+        return frames.permute(0, 2, 3, 1)[self.blind.made.masks[:, 0]]
+
+    def _wandered(self, generated: Tensor, holdout: Holdout) -> list[float]:
+        """Per part, how far the generator's picture moved since the last look, as a multiple of that in the copies."""
+        before = self._before
+        self.glance(generated)
+        if before is None:
+            return [1.0] * self.blind.parts
+        moved = torch.zeros(self.blind.made.masks.shape)
+        moved[self.blind.made.masks] = (self._hole_of(generated) - before).square().mean(dim=1)
+        return self._real_by_copies(moved, moved, holdout)
 
     def _doubt(self, holdout: Holdout) -> list[float]:
         """Per part, how far the candidates are apart in the real hole, as a multiple of that in its copies."""
@@ -169,12 +186,12 @@ class Finish:
         return replace(self.stacks[0], weights=kept)
 
     def state(self) -> Mapping[str, Any]:
-        """The weights of every look, as a tree."""
-        return {"stacks": to_tree(self.stacks)}
+        """The weights of every look, and the generator's last picture, as a tree."""
+        return {"stacks": to_tree(self.stacks), "before": self._before}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Remember what :meth:`state` gave."""
-        self.stacks = from_tree(list[Stack], state["stacks"])
+        self.stacks, self._before = from_tree(list[Stack], state["stacks"]), state["before"]
 
 
 class Internal(InpaintMethod):

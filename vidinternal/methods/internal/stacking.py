@@ -129,26 +129,25 @@ def fit_stack(candidates: Mapping[str, Tensor], index: Tensor, holdout: Holdout 
     return Stack(names, weights)
 
 
-def held_back(stack: Stack, doubt: Sequence[float], departure: Sequence[float]) -> Stack:
+def held_back(stack: Stack, doubt: Sequence[float], wandered: Sequence[float]) -> Stack:
     """Lower the weights of all but the first candidate in parts that are unlike the copies where they were learned.
 
     What a generator is worth was learned on copies of the hole, where the fusion may be worse than in the real one: as
-    many times as what it was fused from agrees better there, the weights fall. And where the generator is further from
-    the fusion than in the copies, and more so than the doubt about the fusion grows, it has painted something that the
-    copies know nothing of: the weights fall by as much.
+    many times as what it was fused from agrees better there, the weights fall. And where the generator's picture still
+    moves from look to look more than in the copies, nothing ties it down there, and the weights fall by as much.
 
-        w <- w min(1, s) / max(1, d / max(1, s))
+        w <- w min(1, s) / max(1, u)
 
     Args:
         stack: The weights.
         doubt: For every part, ``s``, mean variance of what was fused in the real hole, as a multiple of that in its
             copies.
-        departure: ``d``, the same of the squared distance between the first candidate and the generator.
+        wandered: ``u``, the same of the squared distance between the generator's pictures at two looks.
     """
     weights = stack.weights.copy()
-    for part, (s, d) in enumerate(zip(doubt, departure, strict=True)):
+    for part, (s, u) in enumerate(zip(doubt, wandered, strict=True)):
         rows = weights[part * BINS : (part + 1) * BINS]
-        rows[:, 1:] *= min(1.0, s) / max(1.0, d / max(1.0, s))
+        rows[:, 1:] *= min(1.0, s) / max(1.0, u)
         rows[:, 0] = 1 - rows[:, 1:].sum(axis=1)
     return Stack(stack.names, weights)
 
