@@ -12,7 +12,7 @@ from vidinternal.core.errors import UsageError
 from vidinternal.core.imaging import ImageResult, ImageTask, Previous
 from vidinternal.methods import image_method
 from vidinternal.methods.double_dip.config import DehazeConfig
-from vidinternal.methods.double_dip.dehaze import lit
+from vidinternal.methods.double_dip.dehaze import moved
 from vidinternal.methods.double_dip.dehaze_plan import schedule
 from vidinternal.ops.dark_channel import hazy
 
@@ -68,12 +68,21 @@ def test_the_layers_of_two_passes_together_explain_the_picture() -> None:
 
 def test_a_learned_airlight_begins_at_the_estimate_and_stays_near_it() -> None:
     nothing = torch.full((1, 3, 4, 4), 0.5)
-    assert torch.allclose(lit(nothing, LIGHT.view(1, 3, 1, 1)), LIGHT.view(1, 3, 1, 1).expand(1, 3, 4, 4), atol=1e-6)
+    estimate = LIGHT.view(1, 3, 1, 1)
+    assert torch.allclose(moved(estimate, nothing), estimate.expand(1, 3, 4, 4), atol=1e-6)
     frames = hazy(_clear(), LIGHT, T)
     result = _apply(ImageTask(frames, frames, shot={"airlight": LIGHT}), airlight_map="learned")
     light = result.layers["airlight"]
     assert float((light - LIGHT.view(1, 3, 1, 1)).abs().mean()) < 0.15
     assert float(light.std(dim=(-2, -1)).max()) > 0
+
+
+def test_the_transmission_begins_at_the_dark_channel_prior_however_thick_the_haze() -> None:
+    for thickness in (0.3, 1.0):
+        frames = hazy(_clear(), LIGHT, thickness * T)
+        result = _apply(ImageTask(frames, frames, shot={"airlight": LIGHT}), iterations=1)
+        prior = 1 - 0.88 * (1 - thickness * T)  # where something near is black
+        assert float((result.layers["transmission"] - prior).abs().mean()) < 0.12
 
 
 def test_the_airlight_of_a_shot_is_estimated_once_or_given() -> None:

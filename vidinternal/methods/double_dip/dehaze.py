@@ -67,14 +67,14 @@ def _estimate(frames: Tensor, config: DehazeConfig) -> Tensor:
     return airlight(nn_functional.interpolate(frames, size, mode="area"), AIRLIGHT_PATCH, AIRLIGHT_SHARE)
 
 
-def lit(drawn: Tensor, light: Tensor) -> Tensor:
-    """``A``, the estimate moved by what the airlight's network draws; a network that knows nothing leaves it as it is.
+def moved(estimate: Tensor, drawn: Tensor) -> Tensor:
+    """An estimate moved by what a network draws; a network that knows nothing leaves it as it is.
 
     Args:
-        drawn: ``1 3 h w`` in (0, 1).
-        light: ``1 3 1 1`` the estimate.
+        estimate: In [0, 1], of the airlight ``1 3 1 1`` or of the transmission ``N 1 h w``.
+        drawn: In (0, 1), of a shape that goes with it.
     """
-    return torch.sigmoid(torch.logit(drawn, 1e-4) + torch.logit(light, 1e-2))
+    return torch.sigmoid(torch.logit(drawn, 1e-4) + torch.logit(estimate, 1e-2))
 
 
 @dataclass(frozen=True)
@@ -105,23 +105,28 @@ class _Scene:
 
     def mix(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """``t J + (1 - t) A``, and the picture it should be."""
-        t, light = seen.out["transmission"], seen.out.get("airlight")
-        light = self.light if light is None else lit(light, self.light)
+        t, light = self.arriving(seen.out["transmission"], seen.turned(self.likely)), seen.out.get("airlight")
+        light = self.light if light is None else moved(self.light, light)
         return t * seen.out["image"] + (1 - t) * light, seen.turned(self.hazy)
+
+    def arriving(self, drawn: Tensor, likely: Tensor) -> Tensor:
+        """``t``: what the network draws, or the dark channel prior moved by that where it is held to for good."""
+        return moved(likely, drawn) if self.plan.hold else drawn
 
     def terms(self, seen: Seen) -> dict[str, Callable[[], Tensor]]:
         """The terms of a step."""
         mix, target = self.mix(seen)
-        t = seen.out["transmission"]
+        likely = seen.turned(self.likely)
+        t = self.arriving(seen.out["transmission"], likely)
         found: dict[str, Callable[[], Tensor]] = {
             "Rec": lambda: (mix - target).square().mean(),
             "Std": lambda: std_loss(t),
             "DCL": lambda: dark_loss(seen.out["image"], 1),
-            "Hint": lambda: (t - seen.turned(self.likely)).square().mean(),
+            "Hint": lambda: (t - likely).square().mean(),
         }
         drawn = seen.out.get("airlight")
         if drawn is not None:
-            light = lit(drawn, self.light)
+            light = moved(self.light, drawn)
             found["StdA"] = lambda: std_loss(light)
             found["HintA"] = lambda: (light - self.light).square().mean()
         before, valid = self.before, self.valid
@@ -231,7 +236,8 @@ class _Dehazing:
         )
         part = self._part(number)
         outcome = Fit(stack, (phase,), part, settings).run()
-        return self._refined(frames, light, outcome)
+        t = scene.arriving(outcome.out["transmission"], scene.likely.cpu())
+        return self._refined(frames, light, t, outcome)
 
     def _part(self, number: int) -> FitContext:
         """The context of one pass: its share of the time and of the progress."""
@@ -283,9 +289,9 @@ class _Dehazing:
             stack.add("airlight", skip_config(2, 3, size), meshgrid(*size))
         return stack
 
-    def _refined(self, frames: Tensor, light: Tensor, outcome: Outcome) -> _Cleared:
-        """The transmission fitted to the full pictures' edges, and the scene computed from it."""
-        t = nn_functional.interpolate(outcome.out["transmission"], self.full, mode="bilinear", align_corners=False)
+    def _refined(self, frames: Tensor, light: Tensor, small: Tensor, outcome: Outcome) -> _Cleared:
+        """The small transmission fitted to the full pictures' edges, and the scene computed from it."""
+        t = nn_functional.interpolate(small, self.full, mode="bilinear", align_corners=False)
         if self.config.radius:
             longest = max(self.full)
             radius = max(1, round(self.config.radius * longest / REFINED_AT))
@@ -294,8 +300,9 @@ class _Dehazing:
         drawn = outcome.out.get("airlight")
         whole = spread(light).expand(1, 3, *self.full)
         if drawn is not None:
-            small = lit(drawn, spread(light))
-            whole = nn_functional.interpolate(small, self.full, mode="bilinear", align_corners=False)
+            whole = nn_functional.interpolate(
+                moved(spread(light), drawn), self.full, mode="bilinear", align_corners=False
+            )
         scene = (frames.cpu() - (1 - t) * whole) / t
         return _Cleared(scene.clamp(0, 1), t, whole, outcome)
 
