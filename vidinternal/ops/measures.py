@@ -81,7 +81,9 @@ def ssim_map(frames: Tensor, truth: Tensor) -> Tensor:
         raise UsageError(
             "ssim", expected=f"sides of at least {_SSIM_WINDOW // 2 + 1} pixels", got=f"{tuple(frames.shape[-2:])}"
         )
-    return kornia_ssim(frames.to(truth), truth, _SSIM_WINDOW).mean(dim=1, keepdim=True)
+    # frame by frame: it holds a dozen pictures for every one that it is given
+    pairs = zip(frames.to(truth).split(1), truth.split(1), strict=True)
+    return torch.cat([kornia_ssim(mine, true, _SSIM_WINDOW).mean(dim=1, keepdim=True) for mine, true in pairs])
 
 
 def ssim(frames: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
