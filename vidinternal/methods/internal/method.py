@@ -140,12 +140,12 @@ class Finish:
 
     def _wandered(self, generated: Tensor, holdout: Holdout) -> list[float]:
         """Per part, how far the generator's picture moved since the last look, as a multiple of that in the copies."""
-        before = self._before
-        self.glance(generated)
+        before, now = self._before, self._hole_of(generated)
+        self._before = now
         if before is None:
             return [1.0] * self.blind.parts
         moved = torch.zeros(self.blind.made.masks.shape)
-        moved[self.blind.made.masks] = (self._hole_of(generated) - before).square().mean(dim=1)
+        moved[self.blind.made.masks] = (now - before).square().mean(dim=1)
         return self._real_by_copies(moved, moved, holdout)
 
     def _doubt(self, holdout: Holdout) -> list[float]:
