@@ -6,10 +6,19 @@ import torch
 from vidinternal.bench import score
 from vidinternal.bench.base import BenchOptions
 from vidinternal.bench.cases import Case, make_case
-from vidinternal.bench.score import against_the_rest, default_methods, judge, run_method, self_score_facts, summarise
-from vidinternal.core.errors import PipelineError, UsageError
+from vidinternal.bench.score import (
+    against_the_rest,
+    check_memory,
+    default_methods,
+    failures_told,
+    judge,
+    run_method,
+    self_score_facts,
+    summarise,
+)
+from vidinternal.core.errors import PipelineError, ResourceError, UsageError
 from vidinternal.core.seeds import generator
-from vidinternal.methods import cards
+from vidinternal.methods import card, cards
 
 GAINS = {"a": 0, "b": 2, "c": 1}
 OPTIONS = BenchOptions(width=64, height=48, frames=4, seconds=2)
@@ -64,6 +73,30 @@ def test_reference_flow_counts_as_the_methods_time(monkeypatch: pytest.MonkeyPat
     assert "stopped by the test" in outcome.row["failed"]
     run_method("dip_vid_flow", case(), OPTIONS, timed=False)
     assert given[1] is None
+
+
+def test_a_method_that_would_not_fit_into_memory_is_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "available_memory", lambda: 1 << 20)
+    outcome = run_method("telea", case(), OPTIONS)
+    assert outcome.composite is None
+    assert "4 frames of 64x48" in outcome.row["failed"] and "--set width" in outcome.row["failed"]
+
+
+def test_activations_of_one_picture_count_as_well() -> None:
+    large = torch.zeros((1, 1, 1, 1)).expand(8, 3, 1080, 1920)
+    masks = torch.zeros((8, 1, 1080, 1920), dtype=torch.bool)
+    masks[:, :, 400:500, 600:900] = True
+    logo = Case("made/logo", large, masks, large)
+    check_memory(card("internal", "inpaint"), logo, 8 << 30)
+    with pytest.raises(ResourceError, match="dip_vid_flow"):
+        check_memory(card("dip_vid_flow", "inpaint"), logo, 8 << 30)
+
+
+def test_failures_are_told_once_a_method() -> None:
+    rows = [row("a", "1", 20, 10), {"method": "b", "case": "1", "failed": "too small"}]
+    rows += [{"method": "b", "case": name, "failed": "too large"} for name in ("2", "2", "3")]
+    assert failures_told(rows) == ("b failed on 3 cases: too small",)
+    assert failures_told(rows[:1]) == ()
 
 
 def test_the_perfect_and_the_changed_composite_are_told_apart() -> None:

@@ -12,6 +12,7 @@ from vidinternal.bench.score import (
     Outcome,
     against_the_rest,
     default_methods,
+    failures_told,
     judge,
     run_method,
     self_score_facts,
@@ -79,6 +80,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
             *_words(facts),
             *_stands(beside),
             *glass.words(through),
+            *failures_told(rows),
         ),
         pictures=pictures,
     )

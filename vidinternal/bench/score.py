@@ -16,14 +16,17 @@ from vidinternal.bench.base import BenchOptions
 from vidinternal.bench.cases import Case
 from vidinternal.core.budget import Budget
 from vidinternal.core.config import StrictModel
-from vidinternal.core.contracts import FitContext, FlowSet
-from vidinternal.core.errors import UserError
+from vidinternal.core.contracts import FitContext, FlowSet, MethodCard
+from vidinternal.core.errors import ResourceError, UserError
 from vidinternal.core.seeds import branch
 from vidinternal.methods import card, cards, flow_method
 from vidinternal.ops import measures
+from vidinternal.ops.masks import bounding_box
 from vidinternal.ops.reference_flow import reference_flow
 from vidinternal.runner.job import pick_device
+from vidinternal.runner.memory import available_memory
 from vidinternal.stages.fill_window import FillRequest, fill_window
+from vidinternal.stages.memory import MemoryPlan
 
 _UNLIMITED_SIDE = 1 << 30
 
@@ -73,6 +76,8 @@ def run_method(
     row: dict[str, Any] = {"case": case.name, "method": name, "paper": chosen.paper}
     started = time.monotonic()
     try:
+        if device.type == "cpu":
+            check_memory(chosen, case, available_memory())
         flow = case_flow(case, chosen.flow_strides, device)
         flow_seconds = time.monotonic() - started
         limit = max(0.5, options.seconds - flow_seconds) if timed and chosen.trains else None
@@ -97,6 +102,36 @@ def run_method(
         "notes": list(result.notes),
     }
     return Outcome(row, composite)
+
+
+def check_memory(chosen: MethodCard, case: Case, free: int) -> None:
+    """Refuse what would be killed halfway: what a run shrinks works on whole pictures here.
+
+    Args:
+        chosen: Of the method.
+        case: What it would fill.
+        free: Bytes that this process may take.
+
+    Raises:
+        ResourceError: Pictures of this size, or the surroundings of the hole alone where that is enough, need more.
+    """
+    count, _, height, width = case.input.shape
+    y0, y1, x0, x1 = (None if chosen.work_side else bounding_box(case.masks, 64)) or (0, height, 0, width)
+    plan = MemoryPlan(
+        limit=free,
+        picture=height * width,
+        bytes_per_pixel=chosen.bytes_per_pixel,
+        bytes_at_once=chosen.bytes_at_once,
+        strides=len(chosen.flow_strides),
+    )
+    needed = plan.needed(count, y1 - y0, x1 - x0)
+    if needed > free:
+        raise ResourceError(
+            f"method '{chosen.name}' on {count} frames of {width}x{height}",
+            expected=f"{needed / 2**30:.1f} GiB of memory",
+            got=f"{free / 2**30:.1f} GiB free",
+            hint="smaller with --set width=W --set height=H, or --set 'methods=[...]' without it",
+        )
 
 
 def case_flow(case: Case, strides: Sequence[int], device: torch.device) -> FlowSet:
@@ -150,6 +185,18 @@ def summarise(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], best: str)
             entry[key] = fmean(values) if values else None
         table.append(entry)
     return sorted(table, key=lambda e: e.get(best, float("-inf")), reverse=True)
+
+
+def failures_told(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Why methods failed, a sentence each: on how many cases, and what the first of them was told."""
+    by_method: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        if "failed" in row:
+            by_method[row["method"]].setdefault(row["case"], row["failed"])
+    return tuple(
+        f"{method} failed on {len(mine)} {'case' if len(mine) == 1 else 'cases'}: {next(iter(mine.values()))}"
+        for method, mine in by_method.items()
+    )
 
 
 def self_score_facts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
