@@ -22,6 +22,7 @@ from vidinternal.core.seeds import branch
 from vidinternal.learn.estimate import estimate
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.methods.internal.candidates import Candidates
+from vidinternal.methods.internal.coarse import Coarse, cell_side
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import Finish as FinishContract
 from vidinternal.methods.internal.fit import GeneratorFit
@@ -130,8 +131,10 @@ def _internal(case: Case, options: BenchOptions) -> list[dict[str, Any]]:
     context = FitContext(seed=seed, device=device, budget=Budget(options.seconds), holdout=holdout)
     hidden = case.masks if holdout is None else case.masks | holdout.masks
     copying = config.propagation()
-    blind = Candidates.of(destroy(case.input, hidden), hidden, copying, never)
-    seeing = blind if holdout is None else Candidates.of(case.input, case.masks, copying, never)
+    task = InpaintTask(destroy(case.input, hidden), hidden)
+    step = cell_side(task.picture_side)
+    blind = Coarse.of(Candidates.of(task.frames, hidden, copying, never), step)
+    seeing = blind if holdout is None else Coarse.of(Candidates.of(case.input, case.masks, copying, never), step)
     parts = None if holdout is None else holdout.parts
 
     def fused(nets: Committee, leaning: float = 0.0) -> tuple[Fused, Fused]:
@@ -148,7 +151,6 @@ def _internal(case: Case, options: BenchOptions) -> list[dict[str, Any]]:
     pair = fused(nets, lean(nets, blind, seeing, holdout, seed))
     finish = _Watched(Finish(case.input, *pair, holdout), case)
     rows.append(row(ADAPTED, finish.inner.laid_over(pair[1].frames, pair[0].frames)))
-    task = InpaintTask(destroy(case.input, hidden), hidden)
     fit = GeneratorFit(task, pair[0].frames, pair[0].made.confidence, config, replace(context, device=device))
     watch, stopped = fit.run(finish)
     rows.append(

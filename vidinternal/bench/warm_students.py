@@ -19,6 +19,7 @@ from vidinternal.learn.holdout import make_holdout
 from vidinternal.learn.warm_start.door import audition, part
 from vidinternal.methods import card
 from vidinternal.methods.internal.candidates import Candidates
+from vidinternal.methods.internal.coarse import Coarse, cell_side
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
 from vidinternal.methods.internal.fusion import Examples, FusionFit, FusionNet, examples, fit_fusion, fuse, start_nets
@@ -104,7 +105,7 @@ class InternalStudents:
         seen = self._see(lesson)
         config = Config.model_validate({"iterations": lesson.iterations, "looks": LOOKS})
         context = replace(lesson.context(starts), holdout=seen.holdout)
-        fused = fuse(start_nets(), seen.made)
+        fused = fuse(start_nets(), Coarse.of(seen.made, cell_side(seen.task.picture_side)))
         fit = GeneratorFit(seen.task, fused, seen.made.confidence, config, context)
         watch, _ = fit.run(_Alone(fit.render))
         curve = tuple((p.iteration, p.seconds, p.holdout_psnr or 0.0) for p in watch.history)

@@ -98,11 +98,19 @@ class InpaintTask:
         frames: ``T 3 H W`` RGB; what is under the mask has been destroyed already and carries no information.
         masks: ``T 1 H W`` bool, True = to fill.
         flow: Reference flows of the strides that the method's card asks for.
+        side: Shorter side, pixels at the window's scale, of the picture that the window was cut from; 0 = the window
+            is the whole picture.
     """
 
     frames: Tensor
     masks: Tensor
     flow: FlowSet = field(default_factory=dict)
+    side: int = 0
+
+    @property
+    def picture_side(self) -> int:
+        """Shorter side of the whole picture, pixels."""
+        return self.side or min(self.frames.shape[-2:])
 
 
 @dataclass(frozen=True)

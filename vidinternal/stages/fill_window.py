@@ -40,12 +40,14 @@ class FillRequest:
         options: An instance of its card's ``config``.
         max_side: Longest side to work at, 0 = the ``work_side`` of the method's card.
         copies: Copies of the hole hidden on known places for the self-score; 0 = no score.
+        side: Shorter side, pixels, of the picture that the frames were cut from; 0 = they are whole.
     """
 
     method: str
     options: StrictModel
     max_side: int = 0
     copies: int = 2
+    side: int = 0
 
 
 def fill_window(
@@ -78,7 +80,7 @@ def fill_window(
     copies = min(request.copies, 1) if int(small_masks.sum()) > MANY_PIXELS else request.copies
     holdout = make_holdout(small, small_masks, context.seed, copies) if copies else None
     attempt = _train if method.card.trains else _run_twice
-    task = InpaintTask(small, small_masks, small_flow)
+    task = InpaintTask(small, small_masks, small_flow, round(request.side * size[0] / full[0]))
     result, score, doubt = attempt(method, task, request, context, holdout)
     result = replace(result, spread=None if doubt is None else doubt.error(result.spread, small_masks))
     if size != full:
@@ -103,7 +105,7 @@ def _enlarged(result: FitResult, size: tuple[int, int]) -> FitResult:
 
 def _hidden(task: InpaintTask, holdout: Holdout) -> InpaintTask:
     masks = task.masks | holdout.masks
-    return InpaintTask(destroy(task.frames, masks), masks, task.flow)
+    return replace(task, frames=destroy(task.frames, masks), masks=masks)
 
 
 def _train(

@@ -81,7 +81,8 @@ class Inpaint(Stage):
             return {"fill": Fill(track.recovered, track.box, facts=facts)}
         if track.box is None or self.options is None:
             return {"fill": Fill(None, None, facts={"method": self.config.method, "skipped": "nothing masked"})}
-        request = FillRequest(self.config.method, self.options, self.config.max_side, self.config.copies)
+        side = min(context.info.width, context.info.height)
+        request = FillRequest(self.config.method, self.options, self.config.max_side, self.config.copies, side)
         area, masks = load_work_area(inputs["frames"], context.this_window(), track)
         about, pool = self._pool(area, masks, context)
         fit = FitContext(

@@ -7,6 +7,7 @@ from tests.ops.scene import box, psnr
 from vidinternal.core.contracts import Holdout
 from vidinternal.core.seeds import generator
 from vidinternal.methods.internal.candidates import NAMES, Candidates
+from vidinternal.methods.internal.coarse import Coarse
 from vidinternal.methods.internal.evidence import COUNT
 from vidinternal.methods.internal.fusion import (
     AGREED,
@@ -70,7 +71,7 @@ def test_examples_are_the_hidden_pixels_with_their_truth() -> None:
 def test_the_fused_hole_lies_between_the_candidates_and_the_rest_is_untouched() -> None:
     truth, masks = scene()
     made = candidates(truth, masks)
-    fused = fuse(start_nets(), made)
+    fused = fuse(start_nets(), Coarse.of(made, 1))
     assert torch.equal(torch.where(masks, truth, fused), truth)
     colours = torch.stack([made.colours[name] for name in NAMES])
     inside = fused.permute(0, 2, 3, 1)[masks[:, 0]]
@@ -82,7 +83,7 @@ def test_fused_is_no_worse_than_the_smooth_fill_of_a_moving_scene() -> None:
     made = candidates(truth, masks)
     harmonic = made.frames.clone()
     harmonic.permute(0, 2, 3, 1)[masks[:, 0]] = made.colours["harmonic"]
-    assert psnr(fuse(start_nets(), made), truth, masks) > psnr(harmonic, truth, masks) + 1
+    assert psnr(fuse(start_nets(), Coarse.of(made, 1)), truth, masks) > psnr(harmonic, truth, masks) + 1
 
 
 def test_without_enough_hidden_pixels_the_start_is_kept() -> None:
@@ -90,7 +91,7 @@ def test_without_enough_hidden_pixels_the_start_is_kept() -> None:
     made = candidates(truth, masks)
     tiny = Holdout(box(8, 48, 64, slice(2, 4), slice(2, 4)), truth)
     for holdout in (None, tiny):
-        nets = adapt(made, holdout, 0)
+        nets = adapt(Coarse.of(made, 1), holdout, 0)
         assert len(nets) == len(start_nets())
         assert all(torch.equal(a.last.weight, b.last.weight) for a, b in zip(nets, start_nets(), strict=True))
 
@@ -115,8 +116,8 @@ def test_it_leans_on_the_narrow_copy_only_where_past_and_future_agree_in_the_hol
     made = candidates(truth, masks)
     holdout = Holdout(masks, made.frames)  # the narrow copy is the truth
     nets = start_nets()
-    near, far = agreeing(made, 0.001), agreeing(made, 0.2)
-    assert agreement(near) > AGREED > agreement(far)
+    near, far = (Coarse.of(agreeing(made, by), 1) for by in (0.001, 0.2))
+    assert agreement(near.made) > AGREED > agreement(far.made)
     assert lean(nets, near, near, holdout, 0) > 0.8
     assert lean(nets, near, far, holdout, 0) == 0.0
     assert lean(nets, near, near, None, 0) == 0.0
@@ -124,14 +125,14 @@ def test_it_leans_on_the_narrow_copy_only_where_past_and_future_agree_in_the_hol
 
 def test_where_both_ways_agree_it_leans_half_way_whatever_the_copies_of_the_hole_say() -> None:
     truth, masks = scene()
-    near = agreeing(candidates(truth, masks), 0.001)
+    near = Coarse.of(agreeing(candidates(truth, masks), 0.001), 1)
     with torch.no_grad():
         fused = fuse(start_nets(), near)
-    away = (2 * fused - near.frames).clamp(-1, 2)  # from the fusion, as far as can be from the narrow copy
+    away = (2 * fused - near.made.frames).clamp(-1, 2)  # from the fusion, as far as can be from the narrow copy
     assert lean(start_nets(), near, near, Holdout(masks, away), 0) == 0.5
 
 
 def test_leaning_all_the_way_is_the_narrow_copy() -> None:
     truth, masks = scene()
     made = candidates(truth, masks)
-    assert torch.allclose(fuse(start_nets(), made, leaning=1.0), made.frames, atol=1e-5)
+    assert torch.allclose(fuse(start_nets(), Coarse.of(made, 1), leaning=1.0), made.frames, atol=1e-5)

@@ -7,6 +7,7 @@ from tests.ops.scene import psnr
 from vidinternal.core.contracts import FitContext, InpaintTask
 from vidinternal.learn.holdout import make_holdout
 from vidinternal.methods.internal.candidates import Candidates
+from vidinternal.methods.internal.coarse import Coarse
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fusion import start_nets
 from vidinternal.methods.internal.method import Finish, Fused, Internal
@@ -69,7 +70,7 @@ def test_a_generator_that_still_moves_in_the_hole_and_not_in_its_copies_counts_l
         Candidates.of(frames, masks, SETTINGS, never)
         for frames, masks in ((task.frames, task.masks), (given, task.masks & ~context.holdout.masks))
     ]
-    blind, seeing = (Fused(c, start_nets(), context.holdout.parts) for c in made)
+    blind, seeing = (Fused(Coarse.of(c, 1), start_nets(), context.holdout.parts) for c in made)
 
     def looked(moved: torch.Tensor) -> Finish:
         finish = Finish(task.frames, blind, seeing, context.holdout)

@@ -3,6 +3,7 @@ import torch
 from tests.methods.internal.scenes import candidates, scene
 from tests.ops.scene import box
 from vidinternal.core.contracts import ORIGINS
+from vidinternal.methods.internal.coarse import Coarse
 from vidinternal.methods.internal.fusion import fuse, start_nets
 from vidinternal.methods.internal.method import Fused
 from vidinternal.methods.internal.stacking import Stack
@@ -13,7 +14,7 @@ def test_telling_changes_nothing_and_counts_what_was_copied() -> None:
     truth, masks = scene()
     made = candidates(truth, masks)
     told = Told(made)
-    assert torch.equal(fuse(start_nets(), made, told), fuse(start_nets(), made))
+    assert torch.equal(fuse(start_nets(), Coarse.of(made, 1), told), fuse(start_nets(), Coarse.of(made, 1)))
     assert bool((told.copied >= 0).all()) and float(told.copied.max()) <= 1 + 1e-5
     assert bool((told.variance >= 0).all())
     unseen = made.unseen()[masks]
@@ -23,7 +24,7 @@ def test_telling_changes_nothing_and_counts_what_was_copied() -> None:
 
 def test_every_hole_pixel_is_made_of_something_and_known_ones_are_known() -> None:
     truth, masks = scene()
-    fused = Fused(candidates(truth, masks), start_nets(), None)
+    fused = Fused(Coarse.of(candidates(truth, masks), 1), start_nets(), None)
     origin, spread = tell(fused, fused, fused.frames, None)
     assert torch.equal(origin > 0, masks)
     assert set(origin[masks].tolist()) <= {ORIGINS.index("copied"), ORIGINS.index("spatial")}
@@ -32,7 +33,7 @@ def test_every_hole_pixel_is_made_of_something_and_known_ones_are_known() -> Non
 
 def test_what_the_generator_decides_is_told_as_learned() -> None:
     truth, masks = scene()
-    fused = Fused(candidates(truth, masks), start_nets(), None)
+    fused = Fused(Coarse.of(candidates(truth, masks), 1), start_nets(), None)
     bins = 1 + int(fused.index.max())
     weights = torch.tensor([[0.1, 0.9]]).double().expand(bins, 2).numpy()
     stack = Stack(("fused", "generated"), weights)
@@ -48,8 +49,8 @@ def test_what_the_generator_decides_is_told_as_learned() -> None:
 def test_the_spread_of_held_out_holes_is_that_of_the_blind_pass() -> None:
     truth, masks = scene()
     hidden = box(8, 48, 64, slice(34, 42), slice(8, 20))
-    seeing = Fused(candidates(truth, masks), start_nets(), None)
-    blind = Fused(candidates(truth, masks | hidden), start_nets(), None)
+    seeing = Fused(Coarse.of(candidates(truth, masks), 1), start_nets(), None)
+    blind = Fused(Coarse.of(candidates(truth, masks | hidden), 1), start_nets(), None)
     frames = torch.where(masks, seeing.frames, blind.frames)
     _, spread = tell(seeing, blind, frames, None)
     assert torch.equal(spread[masks], tell(seeing, seeing, frames, None)[1][masks])

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from vidinternal.core.contracts import Holdout, decibels
 from vidinternal.core.seeds import branch, generator
 from vidinternal.methods.internal.candidates import NAMES, Candidates, under_the_hole
+from vidinternal.methods.internal.coarse import Coarse
 from vidinternal.methods.internal.evidence import COUNT, Evidence
 from vidinternal.methods.internal.telling import Told
 
@@ -170,20 +171,23 @@ def fit_fusion(net: FusionNet, known: Examples, seed: int, how: FusionFit | None
     return net
 
 
-def adapt(candidates: Candidates, holdout: Holdout | None, seed: int) -> Committee:
+def adapt(blind: Coarse, holdout: Holdout | None, seed: int) -> Committee:
     """The fusion for this window: the networks as shipped, and as its held-out holes pull them.
 
     Those alone over-fit where the held-out places are unlike the hole, and the others know nothing of the clip: the
     mean of both came out best.
     """
     nets = start_nets()
-    if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS:
+    if holdout is None:
         return nets
-    known = examples(candidates, holdout.masks.cpu(), holdout.truth, seed)
+    where, truth = blind.known(holdout)
+    if int(where.sum()) < LEAST_PIXELS:
+        return nets
+    known = examples(blind.made, where, truth, seed)
     return (*nets, *(fit_fusion(net, known, branch(seed, k)) for k, net in enumerate(start_nets())))
 
 
-def lean(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdout | None, seed: int) -> float:
+def lean(nets: Committee, blind: Coarse, seeing: Coarse, holdout: Holdout | None, seed: int) -> float:
     """How far the fusion leans on the narrow copy: ``w <- (1 - a) w + a e_narrow``, ``a`` by least squares.
 
     A committee never lets go of a candidate altogether, and a copy at 38 dB loses by what is mixed into it. ``a`` is
@@ -191,9 +195,12 @@ def lean(nets: Committee, blind: Candidates, seeing: Candidates, holdout: Holdou
     there, they agree to :data:`AGREED`. Elsewhere the copies of the hole have misled it. Where they do agree the copies
     of the hole may still lie on worse ground, and ``a`` is taken half way from what they say to all.
     """
-    if holdout is None or int(holdout.masks.sum()) < LEAST_PIXELS or agreement(seeing) < AGREED:
+    if holdout is None or agreement(seeing.made) < AGREED:
         return 0.0
-    known = examples(blind, holdout.masks.cpu(), holdout.truth, seed, LEAN_PIXELS)
+    where, truth = blind.known(holdout)
+    if int(where.sum()) < LEAST_PIXELS:
+        return 0.0
+    known = examples(blind.made, where, truth, seed, LEAN_PIXELS)
     with torch.no_grad():
         weights = torch.stack([net(known.evidence) for net in nets]).mean(dim=0)
     fused = (weights.unsqueeze(2) * known.colours).sum(dim=1)
@@ -214,26 +221,28 @@ def agreement(candidates: Candidates) -> float:
     return decibels(float((past - future).square().mean()))
 
 
-def fuse(nets: Committee, candidates: Candidates, told: Told | None = None, leaning: float = 0.0) -> Tensor:
+def fuse(nets: Committee, coarse: Coarse, told: Told | None = None, leaning: float = 0.0) -> Tensor:
     """``T 3 H W``: the hole filled; known pixels untouched; ``told`` gets to know what it is made of.
 
     Args:
         nets: What weighs the candidates.
-        candidates: What is weighed.
+        coarse: What is weighed, and the cells on which that is decided.
         told: Gets to know.
         leaning: From :func:`lean`.
     """
+    candidates = coarse.fine
     result = candidates.frames.clone()
-    source = Evidence(candidates)
+    source = Evidence(coarse.made)
     for frame in range(len(result)):
         hole = candidates.masks[frame, 0]
         if not hole.any():
             continue
         rows, evidence = candidates.rows_of(frame), source.of(frame)
         with torch.no_grad():
-            weights = (1 - leaning) * smooth(torch.stack([net(evidence) for net in nets]).mean(dim=0), hole)
+            decided = smooth(torch.stack([net(evidence) for net in nets]).mean(dim=0), coarse.made.masks[frame, 0])
+            weights = (1 - leaning) * coarse.spread_out(decided, frame)
         weights[:, NAMES.index("narrow")] += leaning
-        fused = torch.zeros((len(evidence), 3))
+        fused = torch.zeros((len(weights), 3))
         for k, name in enumerate(NAMES):
             fused.addcmul_(weights[:, k : k + 1], candidates.colours[name][rows].float())
         if told is not None:

@@ -28,6 +28,7 @@ from vidinternal.learn.stopping import BestOfParts
 from vidinternal.learn.watch import Watch
 from vidinternal.methods.internal import CARDS
 from vidinternal.methods.internal.candidates import Candidates, OutOfTime
+from vidinternal.methods.internal.coarse import Coarse, cell_side
 from vidinternal.methods.internal.config import Config
 from vidinternal.methods.internal.fit import GeneratorFit
 from vidinternal.methods.internal.fusion import STEPS, Committee, adapt, fuse, lean, start_nets
@@ -84,15 +85,16 @@ class Fused:
     """Candidates made with some pixels hidden, fused.
 
     Args:
-        made: The candidates.
+        coarse: The candidates, and the cells on which the networks decide.
         nets: What weighs them.
         parts: ``T 1 H W``, which part of the hole a pixel belongs to; None = it is one.
         leaning: How far they lean on the narrow copy.
     """
 
-    def __init__(self, made: Candidates, nets: Committee, parts: Tensor | None, leaning: float = 0.0) -> None:
-        self.made, self.told = made, Told(made)
-        self.frames = fuse(nets, made, self.told, leaning)
+    def __init__(self, coarse: Coarse, nets: Committee, parts: Tensor | None, leaning: float = 0.0) -> None:
+        self.made = made = coarse.fine
+        self.told = Told(made)
+        self.frames = fuse(nets, coarse, self.told, leaning)
         self.index = bins(made.masks, made.unseen(), parts)
         self.parts = 1 if parts is None else 1 + int(parts.max())
 
@@ -273,7 +275,9 @@ class Internal(InpaintMethod):
             for name in works:
                 made[name] = kept(context, name, window, Candidates, partial(beside.result, name))
                 context.progress(0.1 * len(made) / len(works), f"copied, {name}")
-        blind, seeing = made["blind"], made.get("seeing", made["blind"])
+        step = cell_side(task.picture_side)
+        blind = Coarse.of(made["blind"], step)
+        seeing = Coarse.of(made["seeing"], step) if "seeing" in made else blind
         learns = config.fusion == "adapted"
         nets = adapt(blind, context.holdout, context.seed) if learns else start_nets()
         parts = None if context.holdout is None else context.holdout.parts
