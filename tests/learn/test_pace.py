@@ -46,6 +46,7 @@ def test_time_is_kept_for_the_reserve_and_looks_do_not_count() -> None:
     pace.tick()
     assert not pace.over_budget(700), "the long pause was taken for an iteration"
     assert pace.seconds() >= 0.2
+    assert pace.last_look() > 5, "the pause was twenty iterations long"
 
 
 def test_without_a_budget_time_never_ends() -> None:

@@ -31,7 +31,7 @@ class Pace:
     def __init__(self, budget: Budget, cap: int) -> None:
         self.budget, self.cap, self.iteration = budget, cap, 0
         self._start = self._mark = time.monotonic()
-        self._per_iteration = 0.0
+        self._per_iteration = self._look = 0.0
         # What came before the first iteration is not part of the schedule.
         self._before = budget.fraction_used()
 
@@ -60,8 +60,13 @@ class Pace:
         self._start = self._mark - state["seconds"]
 
     def resume(self) -> None:
-        """Tell that something else than an iteration took the time since the last tick."""
-        self._mark = time.monotonic()
+        """Tell that something else than an iteration, such as a look, took the time since the last tick."""
+        now = time.monotonic()
+        self._look, self._mark = now - self._mark, now
+
+    def last_look(self) -> float:
+        """What took the time at the last :meth:`resume`, in iterations' worth of it."""
+        return self._look / max(1e-9, self._per_iteration)
 
     def seconds(self) -> float:
         """Seconds since the start."""

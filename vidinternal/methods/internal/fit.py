@@ -193,6 +193,7 @@ class GeneratorFit:
         if self.context.starts is not None and self.context.start is None:
             self.begun = begin(self.net, self.signature, self.context, self.score)
         if self.context.holdout is not None:
+            self.pace.resume()
             watch.look(finish.untrained(), self.objective.values(), self.weights)
         return due
 
@@ -216,13 +217,18 @@ class GeneratorFit:
         def state() -> dict[str, Any]:
             return {"fit": self.state(), "watch": watch.state(), "finish": finish.state(), "due": len(due)}
 
-        while not (self.pace.over_cap() or self.pace.over_budget(2 * render_cost) or watch.over()):
+        def ends() -> bool:
+            # time for a last look has to be left: in large pictures it takes as long as many iterations
+            return self.pace.over_budget(max(2 * render_cost, self.pace.last_look()))
+
+        while not (self.pace.over_cap() or ends() or watch.over()):
             self.step()
             if self.pace.iteration % TELL_EVERY == 0:
                 self.context.progress(self.pace.share(), f"iteration {self.pace.iteration}")
             if due and self.pace.share() >= due[0]:
                 if len(due) == glances:
                     finish.glance(self.render())
+                    self.pace.resume()
                 else:
                     watch.look(finish(self.render()), self.objective.values(), self.weights)
                 due.pop(0)
