@@ -6,7 +6,7 @@ from vidinternal.core.contracts import FlowField
 from vidinternal.core.seeds import generator
 from vidinternal.ops.flow_copy import FlowCopy, FlowCopySettings, flow_copy
 from vidinternal.ops.harmonic import harmonic_fill
-from vidinternal.ops.propagate import propagate
+from vidinternal.ops.propagate import Hooks, propagate
 from vidinternal.ops.settings import PropagateSettings
 
 SMALL = PropagateSettings(ring=5, rounds=2)
@@ -62,14 +62,14 @@ def test_rounds_end_when_told_to(stop: int) -> None:
         seen.append(number)
         return number < stop
 
-    propagate(truth, masks, PropagateSettings(ring=5, rounds=3), go_on=look)
+    propagate(truth, masks, PropagateSettings(ring=5, rounds=3), hooks=Hooks(look))
     assert seen == list(range(1, min(stop, 3) + 1))
 
 
 def test_nothing_copied_is_not_tried_again() -> None:
     frames, masks = sliding(3, 32, 40, (0, 0)), box(3, 32, 40, slice(10, 16), slice(10, 16))
     seen: list[int] = []
-    result = propagate(frames, masks, SMALL, go_on=lambda number, _: not seen.append(number))
+    result = propagate(frames, masks, SMALL, hooks=Hooks(lambda number, _: not seen.append(number)))
     assert seen == [1]
     assert result.covered == 0.0
 
@@ -96,9 +96,9 @@ def test_when_the_time_is_over_the_last_whole_round_stands() -> None:
         asked.append(1)
         return len(asked) > 40
 
-    cut = propagate(truth, masks, PropagateSettings(ring=5, rounds=40), out_of_time=after_round_one)
+    cut = propagate(truth, masks, PropagateSettings(ring=5, rounds=40), hooks=Hooks(out_of_time=after_round_one))
     assert len(asked) < 60
     assert cut.covered >= 0.9 * whole.covered
-    nothing = propagate(truth, masks, SMALL, out_of_time=lambda: True)
+    nothing = propagate(truth, masks, SMALL, hooks=Hooks(out_of_time=lambda: True))
     assert nothing.covered == 0.0
     assert torch.allclose(nothing.frames, harmonic_fill(truth, masks), atol=1e-5)

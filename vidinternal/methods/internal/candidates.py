@@ -16,8 +16,8 @@ from torch import Tensor
 
 from vidinternal.core.contracts import Preview, no_preview
 from vidinternal.ops.copied import FlowCopy, WayCopy
-from vidinternal.ops.propagate import propagate
-from vidinternal.ops.settings import PropagateSettings
+from vidinternal.ops.propagate import Hooks, propagate
+from vidinternal.ops.settings import PropagateSettings, SpatialFill
 from vidinternal.ops.spatial_fill import spatial_fill
 
 OutOfTime = Callable[[], bool]
@@ -109,6 +109,7 @@ class Candidates:
         where it reached next to nothing, which further rounds hardly mend.
         """
         frames, masks = frames.cpu(), masks.cpu()
+        smooth = _Smooth(frames, masks)
         rounds: list[FlowCopy] = []
 
         def keep(_number: int, copied: FlowCopy) -> bool:
@@ -116,23 +117,27 @@ class Candidates:
             preview(frames.masked_fill(masks, 0.5), copied.frames)
             return copied.covered >= LITTLE
 
-        narrow = propagate(frames, masks, settings, go_on=keep, out_of_time=out_of_time)
+        narrow = propagate(frames, masks, settings, hooks=Hooks(keep, out_of_time, prefill=smooth))
         wide = rounds[0] if rounds else narrow
         other = settings.model_copy(update={"fill": "telea", "refine_ring": settings.ring, "rounds": 2})
         alone = wide.covered < LITTLE or out_of_time()
-        prefilled = wide if alone else propagate(frames, masks, other, out_of_time=out_of_time)
+        prefilled = (
+            wide if alone else propagate(frames, masks, other, hooks=Hooks(out_of_time=out_of_time, prefill=smooth))
+        )
         where = narrow.backward.where
-        telea = spatial_fill(frames, masks, "telea")
-        pictures = {
-            "harmonic": spatial_fill(frames, masks, "harmonic"),
-            "telea": telea,
-            "wide": wide.frames,
-            "past": narrow.backward.picture(narrow.frames),
-            "future": narrow.forward.picture(narrow.frames),
-            "narrow": narrow.frames,
-            # what the other prefill is where nothing is copied over it
-            "prefilled": torch.where(masks & (wide.provenance < 0), telea, wide.frames) if alone else prefilled.frames,
+        colours = {
+            "harmonic": smooth.colours("harmonic"),
+            "telea": smooth.colours("telea"),
+            "wide": under_the_hole(wide.frames, where),
+            "past": under_the_hole(narrow.backward.picture(narrow.frames), where),
+            "future": under_the_hole(narrow.forward.picture(narrow.frames), where),
+            "narrow": under_the_hole(narrow.frames, where),
+            "prefilled": under_the_hole(prefilled.frames, where),
         }
+        if alone:
+            # what the other prefill is where nothing is copied over it
+            bare = (wide.provenance < 0).flatten()[where].unsqueeze(1)
+            colours["prefilled"] = torch.where(bare, colours["telea"], colours["wide"])
         return cls(
             frames=narrow.frames,
             masks=masks,
@@ -140,7 +145,7 @@ class Candidates:
             provenance=narrow.provenance,
             covered=narrow.covered,
             where=where,
-            colours={name: under_the_hole(pictures[name], where) for name in NAMES},
+            colours={name: colours[name] for name in NAMES},
             copies={n: Copied.of(c) for n, c in (("wide", wide), ("narrow", narrow), ("prefilled", prefilled))},
         )
 
@@ -153,6 +158,31 @@ class Candidates:
     def unseen(self) -> Tensor:
         """``T 1 H W`` bool: hidden, and shown by no other frame."""
         return self.masks & (self.provenance < 0)
+
+
+class _Smooth:
+    """Smooth continuations of a window, each made once: to estimate flow on, and as a candidate.
+
+    Args:
+        frames: ``T 3 H W``.
+        masks: ``T 1 H W`` bool.
+    """
+
+    def __init__(self, frames: Tensor, masks: Tensor) -> None:
+        self.frames, self.masks = frames, masks
+        self._colours: dict[SpatialFill, Tensor] = {}
+
+    def __call__(self, frames: Tensor, masks: Tensor, kind: SpatialFill) -> Tensor:
+        """``T 3 H W`` filled; what stands in the hole is remembered."""
+        filled = spatial_fill(frames, masks, kind)
+        self._colours[kind] = under_the_hole(filled, masks.flatten().nonzero()[:, 0])
+        return filled
+
+    def colours(self, kind: SpatialFill) -> Tensor:
+        """``N 3`` of the hole pixels."""
+        if kind not in self._colours:
+            self(self.frames, self.masks, kind)
+        return self._colours[kind]
 
 
 def under_the_hole(picture: Tensor, where: Tensor) -> Tensor:

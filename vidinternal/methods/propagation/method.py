@@ -10,7 +10,7 @@ from vidinternal.learn.resume import kept
 from vidinternal.methods.propagation import CARDS
 from vidinternal.methods.propagation.config import Config
 from vidinternal.ops.flow_copy import FlowCopy
-from vidinternal.ops.propagate import propagate
+from vidinternal.ops.propagate import Hooks, propagate
 
 
 class Propagation(InpaintMethod):
@@ -39,7 +39,7 @@ class Propagation(InpaintMethod):
         def keep(number: int, make: Callable[[], FlowCopy]) -> FlowCopy:
             return kept(context, f"{hidden}-{number}", size, FlowCopy, make)
 
-        result = propagate(task.frames, task.masks, config, task.flow, look, keep=keep)
+        result = propagate(task.frames, task.masks, config, task.flow, Hooks(look, keep=keep))
         cut = len(history) < config.rounds and context.budget.expired()
         left = f"; the rest was filled with {config.fill}" if result.covered < 1 else ""
         return FitResult(
