@@ -234,7 +234,8 @@ def _expected_seconds(run: Run, masked: list[Window]) -> float | None:
         if time.monotonic() - started > TRIAL_SECONDS:
             raise _TrialOver
 
-    request = FillRequest(stage.config.method, stage.options, stage.config.max_side, stage.config.copies)
+    side = min(run.info.width, run.info.height)
+    request = FillRequest(stage.config.method, stage.options, stage.config.max_side, stage.config.copies, side)
     context = FitContext(seed=run.job.seed, device=run.device, progress=watch)
     try:
         fill_window(area, masks, fields, request, context)
