@@ -11,10 +11,10 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is multiplied in hardware: AMX on a CPU, any CUDA device that says so."""
+    """Whether bfloat16 is multiplied in hardware: AMX or AVX-512 BF16 on a CPU, any CUDA device that says so."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def arithmetic(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

@@ -67,10 +67,13 @@ def examine() -> list[Finding]:
 def _machine() -> list[Finding]:
     import torch  # noqa: PLC0415 - only where it is installed
 
+    from vidinternal.learn.precision import fast_bfloat16  # noqa: PLC0415 - needs torch
+
     cuda = torch.cuda.is_available()
     name = torch.cuda.get_device_name(0) if cuda else "none: --device auto computes on the CPU"
-    amx = torch.backends.cpu.get_cpu_capability()
-    cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch, {amx}"
+    half = "in hardware" if fast_bfloat16(torch.device("cpu")) else "not in hardware: networks compute in float32"
+    capability = torch.backends.cpu.get_cpu_capability()
+    cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch, {capability}, bfloat16 {half}"
     return [Finding("processor", True, cores), Finding("CUDA device", cuda, name)]
 
 
