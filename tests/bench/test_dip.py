@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,8 @@ from vidinternal.bench.dip_cases import (
     shrunk,
     spoilt,
 )
-from vidinternal.bench.dip_rows import CUT_ROW, FAITHFUL_ROW, FAST_ROW, Curve, iterations_of, quick
+from vidinternal.bench.dip_pieces import pieces
+from vidinternal.bench.dip_rows import CUT_ROW, FAITHFUL_ROW, FAST_ROW, HELD_ROW, Curve, iterations_of, quick
 from vidinternal.core.errors import UsageError
 from vidinternal.core.seeds import generator
 from vidinternal.methods.dip.presets import FAITHFUL, FAST
@@ -203,3 +205,31 @@ def test_a_short_bench_has_every_row_and_says_what_it_is(folder: Path) -> None:
     assert fast["same_time"] is None or fast["same_time"] > 5
     assert fast["paper"] is None, "the authors' figure is of the whole picture, not of this crop"
     assert set(found.pictures) == {"text/plane", "upscale/baby"}
+
+
+def test_a_picture_that_a_run_cuts_is_fitted_by_pieces_and_judged_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FAST, "denoise", replace(FAST["denoise"], tile=48))
+    asked = options(folder, cases=("denoise/plane", "text/plane"), iterations=10)
+    found = run(asked)
+    cut = [row for row in found.rows if "pieces" in row]
+    assert [(row["task"], row["method"]) for row in cut] == [("denoise", FAST_ROW), ("denoise", HELD_ROW)]
+    for row in cut:
+        assert row["pieces"] == 4
+        assert row["best"] == pytest.approx(max(level for level, _ in row["curve"].values()), abs=1e-3)
+        assert row["psnr"] <= row["best"] + 0.5
+        assert row["seconds"] == pytest.approx(row["curve"][str(row["iterations"])][1], rel=0.2)
+        assert row["gap"] == pytest.approx(row["best"] - row["early"])
+    assert "denoise/plane, dip, fast: 4" in found.text()
+
+
+def test_pieces_of_an_enlargement_are_as_large_as_the_preset_says_when_they_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FAST, "upscale", replace(FAST["upscale"], tile=256))
+    case = spoilt("upscale", "x", smooth(384, 384), 0)
+    cut = pieces(FAST_ROW, case, BenchOptions())
+    assert len(cut) == 4
+    assert all(16 * tile.height * tile.width <= 256**2 for tile in cut)
+    assert len(pieces(FAITHFUL_ROW, case, BenchOptions())) == 1

@@ -283,6 +283,13 @@ def test_a_larger_output_needs_more_memory() -> None:
     assert large.needed(1, 1080, 1920) > same.needed(1, 1080, 1920) + 3 * 1920 * 1080 * 260 - 1
 
 
+def test_what_is_learned_at_the_size_that_is_made_is_cut_by_that_size() -> None:
+    spec = load_pipeline("upscale", ("upscale.method=dip",))
+    picture = 1280 * 720
+    same, large = (memory_plan(8 << 30, spec, picture, k * picture).tile_pixels() for k in (1, 16))
+    assert same is not None and large is not None and LEAST_TILE <= large < same / 16
+
+
 def finished(tmp_path: Path) -> tuple[Job, JobResult]:
     work = job(tmp_path, "upscale", *FAST, codec="libx264", audio_tracks=1)
     return work, run_job(work)

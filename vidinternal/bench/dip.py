@@ -18,7 +18,8 @@ from torch import Tensor
 
 from vidinternal.bench.base import BenchOptions, BenchResult, Column
 from vidinternal.bench.dip_cases import SET5_BICUBIC, Picture, cases, protocol
-from vidinternal.bench.dip_rows import CUT_ROW, FAITHFUL_ROW, LEARNED, Curve, fit, quick
+from vidinternal.bench.dip_pieces import learned
+from vidinternal.bench.dip_rows import CUT_ROW, FAITHFUL_ROW, LEARNED, Curve, quick
 from vidinternal.core.contracts import Progress, no_progress
 from vidinternal.report.pictures import grid, label, png, to_picture
 
@@ -71,7 +72,7 @@ def run(options: BenchOptions, progress: Progress = no_progress) -> BenchResult:
         summary=_summary(rows),
         rows=rows,
         facts={"protocol": checked, "protocol_mean": _mean(checked)},
-        notes=(*_protocol_note(checked), *_notes(options, chosen)),
+        notes=(*_protocol_note(checked), *_notes(options, chosen), *_pieces_note(rows)),
         pictures=shown,
     )
 
@@ -85,7 +86,7 @@ def _case(case: Picture, options: BenchOptions, progress: Progress) -> tuple[lis
     wanted = [r for r in LEARNED if not options.methods or r in options.methods]
     for number, name in enumerate(wanted):
         progress(number / len(wanted), f"{case.case}: {name}")
-        row, made, curve = fit(name, case, options)
+        row, made, curve = learned(name, case, options)
         if name == FAITHFUL_ROW:
             reference = curve, row
         elif reference is not None:
@@ -128,6 +129,12 @@ def _protocol_note(checked: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         f"Protocol: bicubic Set5 x4 comes out at {mean:.2f} dB (published: 28.44), at most {worst:.2f} dB off in a "
         "picture.",
     )
+
+
+def _pieces_note(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    cut = [f"{row['case']}, {row['method']}: {row['pieces']}" for row in rows if "pieces" in row]
+    told = "Fitted by pieces that overlap, as a run does, their steps the mean of the pieces'"
+    return (f"{told}: {'; '.join(cut)}.",) if cut else ()
 
 
 def _notes(options: BenchOptions, chosen: Sequence[object]) -> tuple[str, ...]:

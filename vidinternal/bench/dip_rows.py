@@ -60,6 +60,8 @@ class Curve:
         levels: dB of the mean of the outputs by iteration.
         times: Processor seconds of the fit alone by iteration; of the wall where it runs on another device.
         stop: Where ES-WMV's patience came to an end; None where it did not.
+        spent: Seconds of the fit alone up to the last iterate that was shown.
+        kept: The mean of the outputs at every look, ``1 3 H W`` in 8 bits, where such a dictionary is given.
     """
 
     case: Picture
@@ -69,7 +71,8 @@ class Curve:
     times: dict[int, float] = field(default_factory=dict)
     stop: int | None = None
     clock: Callable[[], float] = time.process_time
-    _spent: float = 0.0
+    kept: dict[int, Tensor] | None = None
+    spent: float = 0.0
     _mark: float = 0.0
 
     def __post_init__(self) -> None:
@@ -78,18 +81,15 @@ class Curve:
 
     def __call__(self, iteration: int, output: Tensor, mean: Tensor) -> None:
         """See an iterate."""
-        self._spent += self.clock() - self._mark
+        self.spent += self.clock() - self._mark
         if self.stop is None and self.rule.look(iteration, output, mean):
             self.stop = iteration
         if iteration == 1 or iteration % self.every == 0:
             self.levels[iteration] = self.case.score(_pasted(self.case, mean))
-            self.times[iteration] = self._spent
+            self.times[iteration] = self.spent
+            if self.kept is not None:
+                self.kept[iteration] = (_pasted(self.case, mean).clamp(0, 1) * 255).round().byte()
         self._mark = self.clock()
-
-    @property
-    def spent(self) -> float:
-        """Seconds of the fit alone up to the last iterate that was shown."""
-        return self._spent
 
     def at(self, iteration: int) -> float | None:
         """DB of the last look up to an iteration; None where the fit never came so far."""
@@ -99,15 +99,20 @@ class Curve:
     def after(self, seconds: float) -> float | None:
         """DB of the last look after so many seconds; None where the fit was over before."""
         known = [i for i in self.levels if self.times[i] <= seconds]
-        return self.levels[max(known)] if known and self._spent >= 0.95 * seconds else None
+        return self.levels[max(known)] if known and self.spent >= 0.95 * seconds else None
 
     def reached(self, level: float) -> float | None:
         """Seconds after which the mean of the outputs was first worth that much; None = never."""
         return next((self.times[i] for i in sorted(self.levels) if self.levels[i] >= level), None)
 
+    def stored(self) -> Tensor | None:
+        """What ES-WMV stored."""
+        return None if self.rule.best is None else _pasted(self.case, self.rule.best)
+
     def chosen(self) -> float | None:
         """DB of what ES-WMV stored."""
-        return None if self.rule.best is None else self.case.score(_pasted(self.case, self.rule.best))
+        stored = self.stored()
+        return None if stored is None else self.case.score(stored)
 
 
 def _pasted(case: Picture, made: Tensor) -> Tensor:
@@ -135,8 +140,11 @@ def settings(row: str, case: Picture, options: BenchOptions) -> Config:
     return RestoreConfig(damage="pixels" if case.task == "pixels" else "text", **common)
 
 
-def fit(row: str, case: Picture, options: BenchOptions) -> tuple[dict[str, Any], Tensor, Curve]:
-    """Run one row on one case: the row, the picture, the curve; ``seconds``, where given, cuts the published one."""
+def fit(row: str, case: Picture, options: BenchOptions, *, keep: bool = False) -> tuple[dict[str, Any], Tensor, Curve]:
+    """Run one row on one case as a whole: the row, the picture, the curve.
+
+    ``options.seconds``, where given, cuts the published schedule; ``keep``: whether the curve keeps its pictures.
+    """
     config = settings(row, case, options)
     steps = config.iterations or 1
     seed, device = branch(options.seed, case.case), pick_device(options.device)
@@ -146,7 +154,7 @@ def fit(row: str, case: Picture, options: BenchOptions) -> tuple[dict[str, Any],
     window, patience = max(2, min(100, steps // 20)), max(1, steps // 3)
     rule = WindowedVariance(window, patience, generator(seed, "beside"))
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    curve = Curve(case, rule, max(1, steps // 60), clock=clock)
+    curve = Curve(case, rule, max(1, steps // 60), clock=clock, kept={} if keep else None)
     result = solve(_observed(task, config, device), task, config, context, curve)
     made = _pasted(case, result.frames)
     level, best = case.score(made), max(curve.levels.values())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 IMAGE_TASKS = ("upscale", "denoise", "dehaze", "segment", "separate", "restore")
 """What image methods do; the stage and the pipeline of that name run them."""
+TILE = 512
+"""Side, pixels, of the square above which pictures are cut unless a method says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ class ImageMethod(ABC):
         """Rows and columns of what becomes of a picture; the same unless the method scales."""
         del config
         return height, width
+
+    def tile(self, config: Any) -> int:
+        """Side, pixels of the source, of the largest square that is best made whole; 0 = everything is."""
+        del config
+        return TILE
 
     def survey(self, frames: Tensor, config: Any, context: FitContext) -> Mapping[str, Tensor]:
         """What holds for a whole shot, from a few whole pictures of it, ``K 3 h w``: its blur kernel, its airlight."""

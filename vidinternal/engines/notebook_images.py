@@ -43,7 +43,8 @@ class How(BaseModel):
         seed: Same seed, same result.
         budget: Seconds it may take; None = as long as it needs.
         device: ``auto``, ``cpu`` or ``cuda``.
-        tile: Pictures with more pixels than a square of this side are made in overlapping tiles; 0 = never.
+        tile: Pictures with more pixels than a square of this side are made in overlapping tiles; 0 = never, None = the
+            side that the method works best at.
         carry: Whether pictures of a clip go on from the one before.
         deflicker: Whether a small network learns the finished clip and gives it back steadier, where it flickers.
         details: Whether to return :class:`Details` too: ``(image, details)``.
@@ -54,7 +55,7 @@ class How(BaseModel):
     seed: int = 0
     budget: float | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    tile: int = 512
+    tile: int | None = None
     carry: bool = True
     deflicker: bool = False
     details: bool = False
@@ -101,8 +102,8 @@ class _Asked:
     def run(self, frames: Tensor, beside: Beside | None = None) -> tuple[Lifted, How]:
         """Run the method on the pictures of one take."""
         chosen, (how, options) = self.card, self.settings()
-        if how.tile < 0 or (how.budget is not None and not how.budget > 0):
-            bad = "tile" if how.tile < 0 else "budget"
+        if (how.tile or 0) < 0 or (how.budget is not None and not how.budget > 0):
+            bad = "tile" if (how.tile or 0) < 0 else "budget"
             raise ConfigError(f"{self.task}({bad}=)", expected="a number above 0", got=str(getattr(how, bad)))
         context = FitContext(seed=how.seed, device=pick_device(how.device), budget=Budget(how.budget))
         method = image_method(chosen.name, self.task)

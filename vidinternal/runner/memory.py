@@ -165,14 +165,16 @@ def memory_plan(limit: int, spec: PipelineSpec, pixels: int, written: int = 0) -
     maker = next((s for s in spec.stages if s.remakes), None)
     if maker is not None and maker.task is not None:
         made = cast(ImageCard, card(maker.config.method, maker.task))
+        cuts = made.tiles == "cut"
+        grown = max(1.0, written / pixels) if cuts else 1.0  # what is cut is learned at the size that is made
         return MemoryPlan(
             limit=limit,
             picture=pixels,
-            bytes_per_pixel=made.bytes_per_pixel,
-            bytes_at_once=made.bytes_at_once,
+            bytes_per_pixel=round(grown * made.bytes_per_pixel),
+            bytes_at_once=round(grown * made.bytes_at_once),
             written=written,
             group=made.group + 2 * made.around,
-            cuts=made.tiles == "cut",
+            cuts=cuts,
         )
     inpaint, flow, masks = spec.stage("inpaint"), spec.stage("flow"), spec.stage("masks")
     chosen = card(inpaint.config.method, "inpaint") if inpaint else None

@@ -47,9 +47,9 @@ LEARNING = 0.8
 class PerFrameConfig(StrictModel):
     """What every stage of image methods can be told."""
 
-    tile: int = Field(default=512, ge=0)
+    tile: int | None = Field(default=None, ge=0)
     """Pictures with more pixels than a square of this side are made in overlapping tiles, where the method allows it;
-    0 = never."""
+    0 = never, empty = the side that the method works best at, 512 for most."""
     carry: bool = True
     """Whether pictures go on from the one before; off makes every picture by itself, slower and less steady."""
     deflicker: bool = False

@@ -6,7 +6,7 @@ import torch
 from tests.methods.dip.pictures import made, picture
 from vidinternal.core.errors import UsageError
 from vidinternal.methods import image_method
-from vidinternal.methods.dip.config import DenoiseConfig
+from vidinternal.methods.dip.config import DenoiseConfig, UpscaleConfig
 from vidinternal.methods.dip.presets import FAITHFUL, FAST, chosen, fitted_to
 from vidinternal.nets.skip_net import SkipNet
 
@@ -93,3 +93,11 @@ def test_every_network_is_cut_to_a_small_picture(problem: Any) -> None:
 
 def test_a_whole_depth_gives_no_note() -> None:
     assert image_method("dip", "denoise").check(DenoiseConfig(), 256, 256) == ()
+
+
+@pytest.mark.parametrize("preset", ["faithful", "fast"])
+def test_tiles_are_as_large_in_what_is_made_as_the_preset_says(preset: Any) -> None:
+    rows = FAITHFUL if preset == "faithful" else FAST
+    denoise, upscale = image_method("dip", "denoise"), image_method("dip", "upscale")
+    assert denoise.tile(DenoiseConfig(preset=preset)) == rows["denoise"].tile
+    assert 4 * upscale.tile(UpscaleConfig(preset=preset, scale=4)) == rows["upscale"].tile

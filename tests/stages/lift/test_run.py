@@ -175,6 +175,16 @@ def test_tiles_are_chains_of_their_own_and_give_the_whole_again() -> None:
     assert run(Witness.of(tiles="own"), frames, tile=48).facts["tiles"] == 1
 
 
+def test_a_method_knows_how_large_its_tiles_are_best() -> None:
+    class Small(Witness):
+        def tile(self, config: Any) -> int:
+            return 48
+
+    small, frames = Small.of(tiles="cut"), sliding(1, 80, 100)
+    assert run(small, frames).facts["tiles"] == run(Witness.of(tiles="cut"), frames, tile=48).facts["tiles"] > 3
+    assert run(small, frames, tile=0).facts["tiles"] == run(Witness.of(tiles="cut"), frames).facts["tiles"] == 1
+
+
 def test_memory_cuts_tiles_too() -> None:
     assert run(Witness.of(tiles="cut"), sliding(1, 80, 100), tile=0, most_pixels=40 * 40).facts["tiles"] > 4
 

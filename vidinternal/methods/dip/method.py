@@ -34,6 +34,10 @@ class Denoise(ImageMethod):
             preset = replace(preset, source="picture")
         return _depth_note(preset, height, width) + _stop_notes(preset)
 
+    def tile(self, config: DenoiseConfig) -> int:
+        """As the preset says."""
+        return chosen("denoise", config).tile
+
     def apply(self, task: ImageTask, config: DenoiseConfig, context: FitContext) -> ImageResult:
         """Make the picture of the group."""
         observation = noisy(task, config, context.device)
@@ -54,6 +58,10 @@ class Upscale(ImageMethod):
     def size(self, config: UpscaleConfig, height: int, width: int) -> tuple[int, int]:
         """The picture's, times the scale."""
         return height * int(config.scale), width * int(config.scale)
+
+    def tile(self, config: UpscaleConfig) -> int:
+        """Of the picture before it is enlarged."""
+        return max(1, chosen("upscale", config).tile // int(config.scale))
 
     def apply(self, task: ImageTask, config: UpscaleConfig, context: FitContext) -> ImageResult:
         """Make the picture of the group."""

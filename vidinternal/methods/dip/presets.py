@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vidinternal.core.errors import UsageError
+from vidinternal.core.imaging import TILE
 from vidinternal.methods.dip.config import Config, Stop
 from vidinternal.nets.skip_net import SkipNetConfig, fitting_depth
 
@@ -33,6 +34,7 @@ class Preset:
         backtrack: Whether weights are put back where the fit falls by 5 dB.
         precision: Arithmetic.
         warm_iterations: Steps on a picture that goes on from the one before.
+        tile: Side, pixels of what is made, of the largest square that is fitted whole.
         lean: Ours: channels-last memory, jitter from a bank of noise, a mean of outputs that soon forgets the first.
     """
 
@@ -47,6 +49,7 @@ class Preset:
     backtrack: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     warm_iterations: int = 300
+    tile: int = TILE
     lean: bool = False
 
 

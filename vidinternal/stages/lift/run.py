@@ -69,12 +69,13 @@ class LiftSettings:
     """How a method is lifted.
 
     Attributes:
-        tile: Longest side, pixels, of pictures that stay whole where the method's card allows cutting; 0 = all do.
+        tile: Side, pixels, of the largest square that stays whole where the method's card allows cutting; 0 = all do,
+            None = as the method says.
         most_pixels: Most pixels of a picture or tile that memory allows; None = any.
         carry: Whether a group goes on from the one before.
     """
 
-    tile: int = 512
+    tile: int | None = None
     most_pixels: int | None = None
     carry: bool = True
 
@@ -259,9 +260,8 @@ class Lift:
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         if not self.tiles:
-            settings = self.settings
-            side = settings.tile**2 if self.card.tiles == "cut" else 0
-            most = min((n for n in (side, settings.most_pixels or 0) if n), default=0)
+            tile = self.method.tile(self.options) if self.settings.tile is None else self.settings.tile
+            most = min((n for n in (tile**2, self.settings.most_pixels or 0) if n), default=0)
             cut = most if self.card.tiles == "cut" else 0
             self.tiles = plan(height, width, lambda h, w: self.method.size(self.options, h, w), cut)
         return self.method.size(self.options, height, width)
