@@ -11,7 +11,7 @@ from vidinternal.core.imaging import Previous
 from vidinternal.core.seeds import generator
 from vidinternal.methods.dip.config import DenoiseConfig, RestoreConfig, UpscaleConfig
 from vidinternal.methods.dip.prior import Jitter, blurred_over, fixed_noise
-from vidinternal.methods.dip.problems import damaged, hold_out, kind_of_damage, kind_of_holes, noisy, small
+from vidinternal.methods.dip.problems import damaged, hold_out, kind_of_damage, kind_of_holes, noisy, small, usual_share
 
 
 def test_a_blur_kernel_of_the_shot_takes_the_place_of_lanczos() -> None:
@@ -132,7 +132,7 @@ def test_a_flash_pair_is_fed_to_the_network_and_its_sizes_must_agree() -> None:
 def test_pixels_held_out_are_out_of_the_loss_and_known() -> None:
     frames = picture()
     observed = noisy(task(frames), DenoiseConfig(), CPU)
-    less, places = hold_out(observed, 0.1, generator(1))
+    less, places = hold_out(observed, generator(1), 0.1)
     assert less.known is not None
     assert 0 < int(places.sum()) < 80
     assert torch.equal(less.known == 0, places)
@@ -140,14 +140,18 @@ def test_pixels_held_out_are_out_of_the_loss_and_known() -> None:
     hole[..., :10, :] = 1.0
     holed = damaged(task(frames, hints=hole), RestoreConfig(), CPU)
     assert holed is not None
-    _, places = hold_out(holed, 0.2, generator(1))
+    _, places = hold_out(holed, generator(1), 0.2)
     assert not places[..., :10, :].any(), "what is missing cannot be held out"
 
 
 def test_a_picture_of_a_few_pixels_still_holds_one_out() -> None:
     observed = noisy(task(picture(3, 3)), DenoiseConfig(), CPU)
-    _, places = hold_out(observed, 0.005, generator(5))
+    _, places = hold_out(observed, generator(5), 0.005)
     assert int(places.sum()) == 1
+
+
+def test_of_a_small_picture_more_is_held_out() -> None:
+    assert [usual_share(n) for n in (512 * 512, 200 * 200, 100 * 100, 1)] == [0.03, 0.05, 0.1, 0.1]
 
 
 def test_the_only_known_pixel_is_not_held_out() -> None:

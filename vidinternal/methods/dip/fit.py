@@ -103,7 +103,7 @@ class Fit:
         self.random = generator(seed, "steps")
         places = None
         if preset.stop == "held_out" and self.observation.can_hold_out:
-            self.observation, places = hold_out(self.observation, config.held_out, generator(seed, "held out"))
+            self.observation, places = hold_out(self.observation, generator(seed, "held out"), config.held_out)
         self.prior = Prior(preset, self.observation, seed, context.device, places)
         self.sure = preset.source == "picture" and self.observation.sigma is not None
         self.warm = self._goes_on()

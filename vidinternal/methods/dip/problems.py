@@ -20,6 +20,8 @@ from vidinternal.ops.downsampler import downsample, taps
 from vidinternal.ops.imresize import shrink_by_kernel
 
 _KINDS: dict[str, Problem] = {"region": "region", "text": "text", "pixels": "pixels", "sparse": "sparse"}
+HELD_OUT, ENOUGH, MOST_HELD_OUT = 0.03, 2000, 0.1
+"""Usual share of pixels held out; how many are enough to judge by; the largest share that is taken to have them."""
 
 
 def itself(x: Tensor) -> Tensor:
@@ -159,16 +161,30 @@ def _kind(missing: Tensor, task: ImageTask) -> Problem:
     return _KINDS[before] if before in _KINDS else kind_of_holes(missing)
 
 
-def hold_out(observation: Observation, share: float, random: torch.Generator) -> tuple[Observation, Tensor]:
-    """Keep a share of the known pixels from the loss; those pixels, ``1 1 h w`` bool, come along."""
+def hold_out(
+    observation: Observation, random: torch.Generator, share: float | None = None
+) -> tuple[Observation, Tensor]:
+    """Keep a share of the known pixels from the loss; those pixels, ``1 1 h w`` bool, come along.
+
+    Args:
+        observation: The whole.
+        random: Draws the places.
+        share: None = :func:`usual_share`.
+    """
     x_0 = observation.x_0
     drawn = torch.rand(1, 1, *x_0.shape[-2:], generator=random).to(x_0.device)
     known = torch.ones_like(drawn) if observation.known is None else observation.known
+    share = usual_share(int((known > 0).sum())) if share is None else share
     places = (drawn < share) & (known > 0)
     if not bool(places.any()):  # a picture of a few pixels
         drawn = drawn.masked_fill(known == 0, 2.0)
         places = drawn == drawn.min()
     return replace(observation, known=known * (~places).float()), places
+
+
+def usual_share(pixels: int) -> float:
+    """The share of so many pixels that is held out: :data:`HELD_OUT`, or as much as gives :data:`ENOUGH` to judge by."""
+    return min(MOST_HELD_OUT, max(HELD_OUT, ENOUGH / max(1, pixels)))
 
 
 def _size(x: Tensor) -> tuple[int, int]:
