@@ -117,7 +117,7 @@ def _ours(problem: Problem, network: SkipNetConfig, iterations: int, rate: float
 
 FAST: dict[Problem, Preset] = {
     "denoise": replace(_ours("denoise", _LEAN, 3000), stop="held_out", tile=320),
-    "upscale": _ours("upscale", _LEAN, 2000),
+    "upscale": replace(_ours("upscale", _LEAN, 2000), tile=320),
     "region": _ours("region", replace(_LEAN, in_channels=2, skip=(0,) * _LEVELS, upsample="nearest"), 2000),
     "texture": _ours("texture", _LIBRARY, 750),
     "text": _ours("text", replace(_LEAN, skip=(16,) * _LEVELS, upsample="nearest"), 2400),

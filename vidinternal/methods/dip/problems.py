@@ -183,7 +183,7 @@ def hold_out(
 
 
 def usual_share(pixels: int) -> float:
-    """The share of so many pixels that is held out: :data:`HELD_OUT`, or as much as gives :data:`ENOUGH` to judge by."""
+    """The share of so many pixels that is held out: :data:`HELD_OUT`, or what gives :data:`ENOUGH` to judge by."""
     return min(MOST_HELD_OUT, max(HELD_OUT, ENOUGH / max(1, pixels)))
 
 
