@@ -133,7 +133,7 @@ def _protocol_note(checked: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 def _pieces_note(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     cut = [f"{row['case']}, {row['method']}: {row['pieces']}" for row in rows if "pieces" in row]
-    told = "Fitted by pieces that overlap, as a run does, their steps the mean of the pieces'"
+    told = "Fitted in overlapping pieces, as a run does (iterations: their mean)"
     return (f"{told}: {'; '.join(cut)}.",) if cut else ()
 
 
