@@ -49,7 +49,7 @@ def options(folder: Path, **more: object) -> BenchOptions:
 
 def test_the_bench_is_found_by_its_name_and_its_parts_are_not() -> None:
     assert "dip" in names()
-    assert not {"dip_cases", "dip_rows"} & set(names())
+    assert not {"dip_cases", "dip_pieces", "dip_rows"} & set(names())
 
 
 def test_pictures_are_found_in_folders_below_and_masks_are_none(folder: Path) -> None:

@@ -23,6 +23,7 @@ _SUPPORT = {
     "cases",
     "clip_scores",
     "dip_cases",
+    "dip_pieces",
     "dip_rows",
     "double_dip_cases",
     "double_dip_rows",
