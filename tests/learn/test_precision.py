@@ -27,3 +27,10 @@ def test_either_instruction_set_is_fast(*, amx: bool, avx512: bool, monkeypatch:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     assert fast_bfloat16(CPU) == (amx or avx512)
+
+
+def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, name)
+    assert not fast_bfloat16(CPU)
+    assert _type_of_a_product("auto") == torch.float32
